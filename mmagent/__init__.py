@@ -1,0 +1,1 @@
+"""mmagent: any-to-any multimodal reasoning out of composable, typed tools."""
