@@ -1,0 +1,143 @@
+"""A trace as data: calls, routes, parts and times of one turn. Media appear by handle alone, never by content.
+
+It round-trips through JSON exactly; `mmagent.trace.page` shows it, `Reply.replay` runs it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mmagent.card import Scalar
+from mmagent.engine.events import Call, Handle
+
+Wire = Literal["embedding", "text", "refs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to serve a signal that the router looked at: taken, or refused and why. `path` is its tools in order."""
+
+    path: tuple[str, ...]
+    wire: Wire
+    accepted: bool
+    reason: str
+    cost: float = 0.0
+    lossy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one signal was served: by which wire and tools, and what else was considered."""
+
+    place: int
+    modality: str
+    caption: str
+    wire: Wire | None
+    path: tuple[str, ...]
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+    refs: tuple[Handle, ...] = ()
+    states: Handle | None = None
+    seconds: float = 0.0
+    """When the signal was complete, in seconds since the turn began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A value's way in the graph that ran: from a node (or input) to a port."""
+
+    source: str
+    target: str
+    port: str
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the graph that ran. `origin`: part of the turn's `graph`, or spliced in at `place`."""
+
+    name: str
+    tool: str
+    kind: str
+    inserted: bool = False
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One pass of the model over the conversation, and all that it set going."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    calls: tuple[Call, ...]
+    routes: tuple[Route, ...]
+    spec: str
+    """The turn's graph as YAML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the reply: its medium by handle, or the error that took its place."""
+
+    place: int
+    modality: str
+    handle: Handle | None
+    error: str = ""
+    seconds: float = 0.0
+    """When it was there, in seconds since the turn began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of the conversation that went in: its role and segments as `(kind, words, handle)`."""
+
+    role: str
+    segments: tuple[tuple[str, str, Handle | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One turn: what went in, every step, what came out, and when."""
+
+    model: str
+    seed: int
+    policy: Mapping[str, object]
+    request: tuple[Said, ...]
+    steps: tuple[Step, ...]
+    parts: tuple[Part, ...]
+    media: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    """Digest → plain facts (modality, size, length …) of every medium that is named."""
+    seconds: float = 0.0
+    first_token: float | None = None
+    first_audio: float | None = None
+    version: str = ""
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call of the turn, in the order in which they began."""
+        return tuple(call for step in self.steps for call in step.calls)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every signal's route."""
+        return tuple(route for step in self.steps for route in step.routes)
+
+    @property
+    def cache_hits(self) -> int:
+        """How many calls were answered by the cache."""
+        return sum(call.status == "cached" for call in self.calls)
+
+    def to_json(self) -> str:
+        """The trace as JSON."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Trace).dump_json(self, indent=1).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Trace:
+        """A trace out of its JSON; pydantic's ValidationError tells what does not fit."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Trace).validate_json(text)
