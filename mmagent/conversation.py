@@ -203,12 +203,14 @@ class Policy:
 
     `force`: must be made at least once. `forbid`: must not be made. `most`: at most so many of it.
     `max_tokens` bounds the reply's tokens, `max_caption` a caption's, `max_spans` the spans of a reply.
-    `lossy` allows lossy converters. `seed` makes the reply repeatable. `temperature` 0 is greedy.
+    `budget` is the most seconds that the tools of one part may be expected to take. `lossy` allows lossy
+    converters. `seed` makes the reply repeatable. `temperature` 0 is greedy.
     """
 
     force: tuple[str, ...] = ()
     forbid: tuple[str, ...] = ()
     most: tuple[tuple[str, int], ...] = ()
+    budget: float | None = None
     lossy: bool = True
     max_tokens: int = 128
     max_caption: int = 32
