@@ -20,7 +20,9 @@ class NodeSpec:
 
     `inputs` maps each input port to its source, or to several for a `list` port. `timeout` is in seconds
     without progress. `retries` repeats a failed call; `fallback` names tools with the same ports that are tried
-    next, in order. `seed` fixes the node's seed, which is otherwise derived from the run's.
+    next, in order. `seed` fixes the node's seed, which is otherwise derived from the run's. `each` names a port
+    that takes one value and is fed a list: the tool runs once for every item, and each output is the list of
+    what the calls made, in their order.
     """
 
     tool: str
@@ -30,6 +32,7 @@ class NodeSpec:
     timeout: float | None = None
     fallback: tuple[str, ...] = ()
     seed: int | None = None
+    each: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
