@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mmagent.card import Scalar
+from mmagent.conversation import Role
 from mmagent.engine.events import Call, Handle
 
 Wire = Literal["embedding", "text", "refs"]
@@ -75,6 +76,8 @@ class Step:
     routes: tuple[Route, ...]
     spec: str
     """The turn's graph as YAML."""
+    started: float = 0.0
+    """When its run began, in seconds since the turn began; the times of its calls count from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ class Part:
 class Said:
     """One message of the conversation that went in: its role and segments as `(kind, words, handle)`."""
 
-    role: str
-    segments: tuple[tuple[str, str, Handle | None], ...]
+    role: Role
+    segments: tuple[tuple[str, str | None, Handle | None], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,56 @@
+# Two commands for newcomers, demo and test; each sets up all it needs. `make check` is the developer's loop.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+PY := $(VENV)/bin/python
+OUT ?= out
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: demo test check fast slow lint types imports bench setup setup-dev clean
+
+demo: $(VENV)/.demo  ## answer a spoken question about a photograph, in text and in speech, into out/
+	$(PY) -m mmagent fetch pocket
+	$(PY) -m mmagent run --in examples/photo.png --in examples/question.wav --force speech --out $(OUT)
+
+test: $(VENV)/.dev  ## everything, real weights included
+	$(PY) -m mmagent fetch pocket
+	$(PY) -m pytest -q
+
+check: $(VENV)/.dev lint types fast  ## format, lint, types, import direction, fast tests
+
+lint:
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+
+types:
+	$(PY) -m mypy
+
+fast:
+	$(PY) -m pytest -q -m "not weights"
+
+bench: $(VENV)/.bench  ## the engine against its peers; fails when a bar is missed
+	$(PY) benchmarks/engine.py
+
+setup: $(VENV)/.demo
+setup-dev: $(VENV)/.dev
+
+# Where the platform has a CPU build of torch, that one: it is ten times smaller than the CUDA build.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade "pip>=24"
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	sh scripts/install-torch $(PY)
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[pocket]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[pocket,dev]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[pocket,dev,bench]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,248 @@
+"""The router: a pure function from a finished signal to the subgraph that serves it.
+
+It sees signals, policy, cards and projectors; it never sees the conversation's text, and it runs nothing. A
+projector is a card like any other: an embedding of the model's space in, one of a generator's space out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from mmagent.card import ANY, Card, Port
+from mmagent.conversation import Policy, Signal
+from mmagent.errors import RouteError
+from mmagent.graph.routes import routes
+from mmagent.graph.spec import GraphSpec, NodeSpec
+from mmagent.media import Media, Text, fits
+from mmagent.trace import Candidate, Wire
+
+CAPTION, STATES = "caption", "states"
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A signal's subgraph with its inputs, and every candidate that was weighed, the chosen one first."""
+
+    wire: Wire
+    path: tuple[str, ...]
+    reason: str
+    graph: GraphSpec
+    inputs: Mapping[str, Media]
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A possible subgraph before it is weighed. `refused` says why it cannot be, if it cannot."""
+
+    steps: tuple[Card, ...]
+    wire: Wire
+    rank: int
+    feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: str = ""
+
+    @property
+    def cost(self) -> float:
+        return sum(card.cost for card in self.steps)
+
+    @property
+    def lossy(self) -> bool:
+        return any(card.lossy for card in self.steps)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return tuple(card.name for card in self.steps)
+
+
+_WHY = (
+    "the signal names it",
+    "a trained projector leads to its space",
+    "it takes the caption",
+    "it takes what the signal refers to",
+)
+
+
+def route(signal: Signal, policy: Policy, cards: Sequence[Card], projectors: Sequence[Card] = ()) -> Routed:
+    """The subgraph that serves `signal`: a pure function of its arguments.
+
+    Candidates in order: a tool that the signal names; a projector from the model's space to a generator's; the
+    caption on the text wire; tools and converters that take the media referred to. Ties go to the lower cost,
+    then to the name. RouteError lists every candidate with the reason why it was refused.
+    """
+    if policy.limit(signal.modality) == 0:
+        raise RouteError(f"{signal.modality} is forbidden by the policy; allow it to have it made")
+    weighed = sorted(
+        (_weigh(way, policy) for way in _ways(signal, cards, projectors)),
+        key=lambda way: (bool(way.refused), way.rank, len(way.steps), way.cost, way.path),
+    )
+    if not weighed or weighed[0].refused:
+        reasons = "; ".join(f"{' → '.join(way.path)}: {way.refused}" for way in weighed) or "no tool makes it"
+        raise RouteError(f"nothing can make {signal.modality}: {reasons}; add a tool whose result is {signal.modality}")
+    best, *others = weighed
+    candidates = [_candidate(best, True, _WHY[best.rank])]
+    candidates += [_candidate(way, False, way.refused or _lost(way, best)) for way in others]
+    return Routed(best.wire, best.path, _WHY[best.rank], *_build(best, signal, policy), tuple(candidates))
+
+
+def makeable(
+    modalities: Sequence[str], refs: Sequence[Media], policy: Policy, cards: Sequence[Card]
+) -> dict[str, Routed]:
+    """Of `modalities`, those that could be made for a request about `refs`, each with the way it would go now."""
+    found: dict[str, Routed] = {}
+    for modality in modalities:
+        try:
+            found[modality] = route(Signal(modality, "", refs=tuple(refs)), policy, cards)
+        except RouteError:
+            continue
+    return found
+
+
+def _candidate(way: _Way, accepted: bool, reason: str) -> Candidate:
+    return Candidate(way.path, way.wire, accepted, reason, way.cost, way.lossy)
+
+
+def _lost(way: _Way, best: _Way) -> str:
+    chosen = " → ".join(best.path)
+    if way.rank != best.rank:
+        return f"{chosen} comes first: {_WHY[best.rank]}"
+    if len(way.steps) != len(best.steps):
+        return f"{chosen} takes fewer steps"
+    return (
+        f"{chosen} costs {best.cost:g} s, this {way.cost:g} s"
+        if way.cost != best.cost
+        else f"{chosen} comes first by name"
+    )
+
+
+def _weigh(way: _Way, policy: Policy) -> _Way:
+    refused = way.refused
+    if not refused and way.lossy and not policy.lossy:
+        refused = "it is lossy, and the policy allows no lossy converters"
+    if not refused and policy.budget is not None and way.cost > policy.budget:
+        refused = f"it is expected to take {way.cost:g} s, over the budget of {policy.budget:g} s"
+    return _Way(way.steps, way.wire, way.rank, way.feeds, refused)
+
+
+def _ways(signal: Signal, cards: Sequence[Card], projectors: Sequence[Card]) -> Iterator[_Way]:
+    tools = [card for card in cards if card.kind != "reasoner"]
+    if signal.tool is not None:
+        named = [card for card in tools if signal.tool in (card.name, card.short)]
+        yield from (_direct(card, signal, rank=0) for card in named)
+    if signal.states is not None:
+        yield from _projected(signal, tools, projectors)
+    for card in tools:
+        if signal.tool not in (card.name, card.short) and _makes(card, signal.modality) is not None:
+            yield _direct(card, signal)
+    yield from _chains(signal, tools)
+
+
+def _makes(card: Card, modality: str) -> Port | None:
+    """The output of exactly that modality: a refinement has signals of its own."""
+    return next((port for port in card.outputs if port.modality == modality and port.variable is None), None)
+
+
+def _projected(signal: Signal, tools: Sequence[Card], projectors: Sequence[Card]) -> Iterator[_Way]:
+    space = signal.states.space if signal.states else ""
+    for generator in tools:
+        wanted = [port for port in generator.inputs if not port.optional]
+        if len(wanted) != 1 or wanted[0].modality != "embedding" or _makes(generator, signal.modality) is None:
+            continue
+        target = wanted[0].constraints.get("space")
+        for projector in projectors:
+            source, made = projector.inputs[0].constraints.get("space"), projector.outputs[0].constraints.get("space")
+            if made == target:
+                refused = "" if source == space else f"its projector takes {source}, the signal is in {space}"
+                feeds = {projector.inputs[0].name: (STATES,)}
+                yield _Way((projector, generator), "embedding", 1, feeds, refused)
+
+
+def _direct(card: Card, signal: Signal, rank: int | None = None) -> _Way:
+    """One tool with its ports filled from the caption and the refs, or refused because they cannot be."""
+    feeds: dict[str, tuple[str, ...]] = {}
+    refused, used = "", set[int]()
+    caption = False
+    if _makes(card, signal.modality) is None:
+        refused = f"it makes {', '.join(str(port) for port in card.outputs)}, not {signal.modality}"
+    unset = [setting.name for setting in card.settings if setting.required]
+    if unset:
+        refused = refused or f"setting {', '.join(unset)} has no default"
+    for port in (port for port in card.inputs if not port.optional):
+        if port.modality == "text":
+            if caption:
+                refused = refused or "it needs two texts, and there is one caption"
+            feeds[port.name], caption = (CAPTION,), True
+            continue
+        matching = [
+            place
+            for place, ref in enumerate(signal.refs)
+            if place not in used and port.modality != ANY and fits(ref.modality, port.modality)
+        ]
+        if not matching:
+            refused = refused or f"nothing that the signal refers to is {port.modality}"
+            continue
+        taken = matching if port.many else matching[:1]
+        used.update(taken)
+        feeds[port.name] = tuple(f"ref-{place + 1}" for place in taken)
+    if not caption and any(fits(signal.refs[place].modality, signal.modality) for place in used) and rank is None:
+        refused = refused or f"it only changes {signal.modality}, and it is not named"
+    wire: Wire = "refs" if used else "text"
+    if rank is None:
+        rank = 3 if used else 2
+    return _Way((card,), wire, rank, feeds, refused)
+
+
+def _chains(signal: Signal, tools: Sequence[Card]) -> Iterator[_Way]:
+    """Ways of two or more steps, from the caption or from one of the refs."""
+    starts: list[tuple[str, str, Wire, int]] = [("text", CAPTION, "text", 2)]
+    for place, ref in enumerate(signal.refs):
+        if not fits(ref.modality, signal.modality) and ref.modality != "text":
+            starts.append((ref.modality, f"ref-{place + 1}", "refs", 3))
+    for modality, source, wire, rank in starts:
+        for found in routes(tools, modality, signal.modality):
+            if len(found.steps) > 1:
+                first = found.steps[0]
+                port = next(port for port in first.inputs if not port.optional)
+                yield _Way(found.steps, wire, rank, {port.name: (source,)})
+
+
+def _build(way: _Way, signal: Signal, policy: Policy) -> tuple[GraphSpec, dict[str, Media]]:
+    """The way as a graph, and the media that go into it."""
+    media: dict[str, Media] = {CAPTION: Text(signal.caption)}
+    media |= {f"ref-{place}": ref for place, ref in zip(count(1), signal.refs)}
+    if signal.states is not None:
+        media[STATES] = signal.states
+    used = {name: media[name] for names in way.feeds.values() for name in names}
+    names = _names(way.steps)
+    nodes: dict[str, NodeSpec] = {}
+    for place, (name, card) in enumerate(zip(names, way.steps)):
+        if place == 0:
+            feeds = {port: names if len(names) > 1 else names[0] for port, names in way.feeds.items()}
+        else:
+            port = next(port for port in card.inputs if not port.optional)
+            feeds = {port.name: f"{names[place - 1]}.{way.steps[place - 1].outputs[0].name}"}
+        nodes[name] = NodeSpec(card.name, feeds)
+    made = _makes(way.steps[-1], signal.modality) or way.steps[-1].outputs[0]
+    graph = GraphSpec(
+        name=f"make-{signal.modality}",
+        inputs={name: _port(name, value) for name, value in used.items()},
+        nodes=nodes,
+        outputs={signal.modality: f"{names[-1]}.{made.name}"},
+        lossy=policy.lossy,
+    )
+    return graph, used
+
+
+def _port(name: str, value: Media) -> Port:
+    facts = value.describe()
+    keys = {"embedding": ("tokens", "width", "space"), "audio": ("rate", "channels"), "speech": ("rate", "channels")}
+    return Port(name, value.modality, constraints={key: facts[key] for key in keys.get(value.modality, ())})
+
+
+def _names(steps: Sequence[Card]) -> list[str]:
+    """Node names: the tools' short names, numbered where one comes twice."""
+    names: list[str] = []
+    for card in steps:
+        names.append(card.short if card.short not in names else f"{card.short}-{len(names) + 1}")
+    return names

@@ -1,0 +1,216 @@
+"""A turn as a graph: what converts the media a reasoner cannot see, the reasoner, and what its signals call for.
+
+It knows reasoners by their contract; it holds no memory and runs nothing itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mmagent.card import Card, Port, Scalar
+from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, SpanOpened, TextDelta
+from mmagent.errors import GraphError, RouteError
+from mmagent.graph.routes import routes
+from mmagent.graph.spec import GraphSpec, NodeSpec
+from mmagent.media import Media, Text, fits
+from mmagent.model.reasoner import Reasoner
+from mmagent.router import Routed, makeable, route
+from mmagent.tool import Context, FunctionTool, tool
+from mmagent.trace import Candidate
+
+Swaps = Mapping[str, "str | Mapping[str, Scalar]"]
+"""Replacements by tool name: another tool, or settings for this one."""
+
+DETECTOR = "speech-detector"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of one signal: its route, or the reason why it has none. `at` is in seconds since the turn began."""
+
+    signal: Signal
+    at: float
+    routed: Routed | None = None
+    error: str = ""
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass
+class Answer:
+    """What a reasoner said in one pass, in order: words at a place, or a decision."""
+
+    said: list[str | Decision] = field(default_factory=list)
+    first_token: float | None = None
+    began: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn ready to run: its graph, the media that go in, and the tools of its own that the graph names."""
+
+    graph: GraphSpec
+    inputs: Mapping[str, Media]
+    tools: tuple[FunctionTool[Any, Any], ...]
+    answer: Answer
+    makes: Mapping[str, Routed]
+
+
+@tool(name="in-words.v1", inline=True)
+def in_words(media: Media, texts: list[Text]) -> Text:
+    """What converters made of a medium, or its plain facts where there is no converter."""
+    found = " ".join(text.text for text in texts if text.text.strip())
+    facts = ", ".join(f"{key} {value}" for key, value in media.describe().items())
+    return Text(found or f"{media.modality} that no tool can put into words ({facts})")
+
+
+@tool(name="compose.v1", inline=True)
+def compose(conversation: Conversation, words: list[Text]) -> Conversation:
+    """The conversation with words at the media that the reasoner cannot see."""
+    return conversation.with_words([text.text for text in words])
+
+
+def compile_turn(
+    conversation: Conversation, reasoner: Reasoner, policy: Policy, cards: Sequence[Card], swaps: Swaps | None = None
+) -> Turn:
+    """The graph of one pass over `conversation`: converters, then the reasoner, whose signals are routed and spliced."""
+    unseen = [
+        item.media
+        for item in _segments(conversation)
+        if item.words is None and item.media.modality not in reasoner.sees
+    ]
+    inputs: dict[str, Media] = {"conversation": conversation}
+    nodes: dict[str, NodeSpec] = {}
+    for number, medium in enumerate(unseen, 1):
+        inputs[f"input-{number}"] = medium
+        nodes |= _to_words(number, medium, cards)
+    words = tuple(f"words-{number}" for number in range(1, len(unseen) + 1))
+    if words:
+        nodes["compose"] = NodeSpec("compose.v1", {"conversation": "conversation", "words": words})
+    nodes["answer"] = NodeSpec("answer.v1", {"conversation": "compose" if words else "conversation"})
+    graph = GraphSpec(
+        name="turn",
+        inputs={name: Port(name, value.modality) for name, value in inputs.items()},
+        nodes=nodes,
+        outputs={"text": "answer.text"},
+        lossy=policy.lossy,
+    )
+    made = makeable([name for name in reasoner.makes if policy.limit(name) > 0], _refs(conversation), policy, cards)
+    answer = Answer()
+    speaking = _answer(reasoner, policy, cards, made, answer, swaps or {})
+    return Turn(swapped(graph, swaps or {}), inputs, (in_words, compose, speaking), answer, made)
+
+
+def swapped(graph: GraphSpec, swaps: Swaps) -> GraphSpec:
+    """The graph with tools and settings replaced by tool name."""
+
+    def change(node: NodeSpec) -> NodeSpec:
+        for name in (node.tool, node.tool.rsplit(".v", 1)[0]):
+            new = swaps.get(name)
+            if isinstance(new, str):
+                return replace(node, tool=new)
+            if new is not None:
+                return replace(node, settings={**node.settings, **new})
+        return node
+
+    return replace(graph, nodes={name: change(node) for name, node in graph.nodes.items()})
+
+
+def _segments(conversation: Conversation) -> Iterator[MediaSegment]:
+    return (item for said in conversation for item in said.segments if isinstance(item, MediaSegment))
+
+
+def _refs(conversation: Conversation) -> tuple[Media, ...]:
+    """The media that a reply may be about: the latest first."""
+    return tuple(reversed(conversation.media))
+
+
+def _to_words(number: int, medium: Media, cards: Sequence[Card]) -> dict[str, NodeSpec]:
+    """The nodes that put medium `number` into words. Undeclared audio first passes a visible detector of speech."""
+    source, start = f"input-{number}", medium.modality
+    nodes: dict[str, NodeSpec] = {}
+    if start == "audio" and any(card.short == DETECTOR for card in cards):
+        nodes[f"hear-{number}"] = NodeSpec(DETECTOR, {"audio": source})
+        source, start = f"hear-{number}.speech", "speech"
+    found = next(iter(routes(cards, start, "text")), None)
+    for step, card in enumerate(found.steps if found else (), 1):
+        port = next(port for port in card.inputs if not port.optional)
+        name = f"{card.short}-{number}" if step == 1 else f"{card.short}-{number}-{step}"
+        nodes[name] = NodeSpec(card.name, {port.name: source})
+        source = f"{name}.{next(out.name for out in card.outputs if _leads(out, found, step))}" if found else source
+    texts = (source,) if found else ()
+    nodes[f"words-{number}"] = NodeSpec("in-words.v1", {"media": f"input-{number}", "texts": texts})
+    return nodes
+
+
+def _leads(out: Port, found: Any, step: int) -> bool:
+    """Whether an output goes on along the route: to the next step's port, or is its text."""
+    wanted = (
+        next(port for port in found.steps[step].inputs if not port.optional).modality
+        if step < len(found.steps)
+        else "text"
+    )
+    return fits(out.modality, wanted)
+
+
+def _answer(
+    reasoner: Reasoner, policy: Policy, cards: Sequence[Card], made: Mapping[str, Routed], answer: Answer, swaps: Swaps
+) -> FunctionTool[Any, Any]:
+    """The turn's reasoner as a tool: it speaks, and splices in a subgraph for each signal as it is complete."""
+    offers = {name: _offer(name, way, cards) for name, way in made.items()}
+
+    @tool(
+        name="answer.v1",
+        kind="reasoner",
+        concurrency="exclusive",
+        cacheable=False,
+        cost=reasoner.cost,
+        needs=reasoner.needs,
+    )
+    def speak(conversation: Conversation, ctx: Context) -> Text:
+        """The model's answer; what it asks for is made beside it."""
+        words: list[str] = []
+        for said in reasoner.speak(conversation, policy, offers, ctx):
+            now = time.perf_counter() - answer.began
+            if isinstance(said, TextDelta):
+                answer.first_token = now if answer.first_token is None else answer.first_token
+                words.append(said.text)
+                ctx.token(said.text)
+            elif isinstance(said, SpanOpened):
+                _close(words, answer)
+            else:
+                _close(words, answer)
+                signal = said if said.refs else replace(said, refs=_refs(conversation))
+                answer.said.append(
+                    _decide(signal, now, policy, cards, reasoner.projectors, swaps, ctx, len(answer.said))
+                )
+        _close(words, answer)
+        return Text(" ".join(item for item in answer.said if isinstance(item, str)))
+
+    return speak
+
+
+def _close(words: list[str], answer: Answer) -> None:
+    text = "".join(words).strip()
+    if text:
+        answer.said.append(text)
+    words.clear()
+
+
+def _decide(
+    signal: Signal, now: float, policy: Policy, cards: Sequence[Card], projectors: Sequence[Card],
+    swaps: Swaps, ctx: Context, place: int,
+) -> Decision:  # fmt: skip
+    try:
+        routed = route(signal, policy, cards, projectors)
+        graph = swapped(routed.graph, swaps)
+        ctx.splice(graph, routed.inputs, str(place))
+    except (RouteError, GraphError) as error:
+        return Decision(signal, now, error=str(error))
+    return Decision(signal, now, routed, candidates=routed.candidates)
+
+
+def _offer(modality: str, way: Routed, cards: Sequence[Card]) -> str:
+    return next((card.doc for card in cards if card.name == way.path[-1] and card.doc), modality)
