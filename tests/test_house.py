@@ -14,10 +14,32 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mmagent"
 
-LAYERS = (  # lower rooms first
-    "errors card intake media show tool shelf tools registry graph conversation engine trace fetch forecast "
-    "model router turn reply agent testing conformance scaffold cli"
-).split(" ")
+LAYERS = [
+    "errors",
+    "card",
+    "intake",
+    "media",
+    "show",
+    "tool",
+    "shelf",
+    "tools",
+    "registry",
+    "graph",
+    "conversation",
+    "engine",
+    "trace",
+    "fetch",
+    "forecast",
+    "model",
+    "router",
+    "turn",
+    "reply",
+    "agent",
+    "testing",
+    "conformance",
+    "scaffold",
+    "cli",
+]
 """Lower rooms first: a room imports itself and rooms to its left. docs/architecture.md says what each is for."""
 
 FREE = {"__init__", "__main__"}
