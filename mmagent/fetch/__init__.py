@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mmagent.errors import Offline, UnknownName
+from mmagent.fetch import convert
 from mmagent.fetch.cache import build, cache_folder, intact, lock, present
 from mmagent.fetch.catalogue import GROUPS, SETS, WeightSet, expand
-from mmagent.fetch.convert import conversion
-from mmagent.fetch.sources import File, Progress, Source, Unavailable
+from mmagent.fetch.process import Progress
+from mmagent.fetch.sources import File, Source, Unavailable
 
 __all__ = [
     "File",
@@ -88,14 +89,14 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
 
 
 def _fill(entry: WeightSet, place: Path, say: Progress) -> None:
-    convert = conversion(entry.convert, f"the weights {entry.name}")
+    convert.check(entry.convert, f"the weights {entry.name}")
     with tempfile.TemporaryDirectory(dir=place, prefix="raw-") as scratch:
         raw, ready = Path(scratch, "raw"), Path(scratch, "ready")
         raw.mkdir()
         ready.mkdir()
         _obtain(entry, raw, say)
-        say(f"{entry.name}: converting", 0, None)
-        convert(raw, ready)
+        total = entry.size + (entry.room or entry.size)
+        convert.convert(entry.convert, raw, ready, total, f"{entry.name}: converting", say)
         for item in ready.iterdir():
             shutil.move(item, place)
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmagent.errors import UnknownName
-from mmagent.fetch.sources import File, Folder, Hub, Source, Wheel
+from mmagent.fetch.packages import Wheel
+from mmagent.fetch.sources import File, Folder, Hub, Source
 
 
 @dataclass(frozen=True, slots=True)

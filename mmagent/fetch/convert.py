@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mmagent.errors import MissingExtra
+from mmagent.errors import FetchError, MissingExtra
+from mmagent.fetch.process import ProcessFailed, Progress, watch
 
 Convert = Callable[[Path, Path], None]
 
@@ -40,9 +41,8 @@ def gguf_to_transformers(raw: Path, ready: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     (path,) = raw.glob("*.gguf")
-    with _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(raw, gguf_file=path.name)
-        model = AutoModelForCausalLM.from_pretrained(raw, gguf_file=path.name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(raw, gguf_file=path.name)
+    model = AutoModelForCausalLM.from_pretrained(raw, gguf_file=path.name, dtype=torch.float32)
     if _field(path, "tokenizer.ggml.pre") == "smollm":
         # transformers reads every byte-level GGUF as GPT-2's; llama.cpp's "smollm" also parts each digit off,
         # without which "  12" comes out in other ids than the model was trained on.
@@ -57,8 +57,7 @@ def gguf_to_transformers(raw: Path, ready: Path) -> None:
             delattr(model, name)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    with _quiet():
-        model.save_pretrained(ready)
+    model.save_pretrained(ready)
     tokenizer.save_pretrained(ready)
 
 
@@ -70,13 +69,34 @@ CONVERSIONS: Mapping[str, tuple[Convert, tuple[str, ...]]] = {
 """The conversions by name, each with the libraries that it imports."""
 
 
-def conversion(name: str, wanted_by: str) -> Convert:
-    """The conversion of that name, if its libraries are there; MissingExtra names the first that is not."""
-    convert, libraries = CONVERSIONS[name]
-    for library in libraries:
+_PROGRAM = """
+import sys
+from pathlib import Path
+from mmagent.fetch.convert import CONVERSIONS
+CONVERSIONS[sys.argv[1]][0](Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def check(name: str, wanted_by: str) -> None:
+    """Raise MissingExtra with the first library that the conversion imports and that is not installed."""
+    for library in CONVERSIONS[name][1]:
         if importlib.util.find_spec(library) is None:
             raise MissingExtra(library, "local", wanted_by)
-    return convert
+
+
+def convert(name: str, raw: Path, ready: Path, total: int, note: str, progress: Progress) -> None:
+    """Convert the folder `raw` to the folder `ready`, both together about `total` bytes; FetchError says what failed.
+
+    Real work runs in a process of its own: it can be stopped, gives its memory back, and draws no bars of its own.
+    """
+    if CONVERSIONS[name][0] is as_is:
+        as_is(raw, ready)
+        return
+    command = [sys.executable, "-c", _PROGRAM, name, str(raw), str(ready)]
+    try:
+        watch(command, ready.parent, note, total, progress, {"TQDM_DISABLE": "1"})
+    except ProcessFailed as reason:
+        raise FetchError(f"{note} failed: {reason}") from None
 
 
 def _field(path: Path, name: str) -> object:
@@ -85,17 +105,3 @@ def _field(path: Path, name: str) -> object:
 
     field = GGUFReader(path).fields.get(name)
     return field.contents() if field else None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars that transformers draws by itself; ours is already on the screen."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
