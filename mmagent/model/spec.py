@@ -1,0 +1,72 @@
+"""What a model's `model.yaml` says: its backbone, and for each modality out how a span of it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mmagent.errors import ModelError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackboneSpec(_Part):
+    """Where the LLM comes from: a weight set that `mmagent fetch` knows, or a hub id, folder or GGUF file."""
+
+    weights: str | None = None
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> BackboneSpec:
+        if (self.weights is None) == (self.path is None):
+            raise ValueError("name the backbone by `weights` (a weight set) or by `path` (hub id, folder, GGUF file)")
+        return self
+
+
+class OutputSpec(_Part):
+    """How one modality is asked for.
+
+    `k` signal tokens close a span. Until its rows are trained, an open token is read as the words `opening`
+    and the signal tokens as `closing`; `wants` are requests that call for the modality, which it is weighed
+    by. `caption: said` means that the caption says again what the reply's text says (speech).
+    """
+
+    k: Annotated[int, Field(ge=1, le=256)]
+    opening: str
+    closing: str = "]\n"
+    caption: Literal["described", "said"] = "described"
+    wants: tuple[str, ...] = Field(min_length=1)
+    asked_as: str
+
+
+class ModelSpec(_Part):
+    """A whole model, as its folder's `model.yaml` gives it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    doc: str = ""
+    backbone: BackboneSpec
+    system: str = ""
+    plain: tuple[str, ...] = Field(default=(), description="requests that are answered in words alone")
+    outputs: dict[str, OutputSpec] = Field(default_factory=dict)
+    cost: float = 5.0
+    memory: int = 0
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The spec in a folder's `model.yaml`; ModelError lists everything that is wrong with it."""
+    path = folder / "model.yaml"
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+        return ModelSpec.model_validate(content)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}); a model's folder holds a model.yaml") from None
+    except yaml.YAMLError as error:
+        raise ModelError(f"{path} is not YAML: {error}") from None
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, item['loc'])) or 'model'}: {item['msg']}" for item in error.errors()]
+        raise ModelError("\n  ".join([f"{path} does not describe a model:", *faults])) from None
