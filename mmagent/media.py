@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -28,18 +29,27 @@ Scalar = str | int | float | bool | None
 
 MODALITIES: dict[str, type[Media]] = {}
 
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_NOTHING: dict[str, Any] = {}
+_SHOWN = 80
+_put = object.__setattr__  # Media's own refuses
+
 
 def frozen(array: object, dtype: str | None = None) -> Array:
     """A C-ordered copy of `array` that nothing can make writable again; an array made so before is returned as is."""
     import numpy as np
 
     values = np.asarray(array, dtype=dtype)
-    base = values
+    if values.dtype.hasobject:
+        raise MediaError("media hold numbers, not Python objects; give an array of numbers")
+    base: Any = values
     while isinstance(base.base, np.ndarray):
         base = base.base
-    if isinstance(base.base, bytes) and values.flags.c_contiguous:
+    little = values.dtype.newbyteorder("<")
+    if isinstance(base.base, bytes) and values.flags.c_contiguous and values.dtype == little:
         return values
-    return np.frombuffer(values.tobytes(), dtype=values.dtype).reshape(values.shape)
+    # Only an array over `bytes` refuses to be made writable: numpy would let its own memory be.
+    return np.frombuffer(values.astype(little, copy=False).tobytes(), dtype=little).reshape(values.shape)
 
 
 class Media:
@@ -69,6 +79,8 @@ class Media:
         super().__init_subclass__(**kw)
         if modality is None:
             return
+        if not _NAME.fullmatch(modality) or modality == "any":
+            raise CardError(f"modality {modality!r} is not a name like 'depth' or 'point-flow'; rename it")
         if refines is not None and refines not in MODALITIES:
             raise CardError(f"modality {modality!r} refines {refines!r}, which is not registered; declare that first")
         other = MODALITIES.get(modality)
@@ -81,10 +93,12 @@ class Media:
         MODALITIES[modality] = cls
 
     def __init__(self, arrays: Mapping[str, object] | None = None, meta: Mapping[str, Scalar] | None = None) -> None:
-        put = object.__setattr__
-        put(self, "_arrays", {name: frozen(array) for name, array in (arrays or {}).items()})
-        put(self, "_meta", dict(meta or {}))
-        put(self, "_digest", "")
+        for key, value in (meta or {}).items():
+            if not (value is None or isinstance(value, (str, int, float))):
+                raise MediaError(f"meta {key!r} is plain (str, int, float, bool, None), not {type(value).__name__}")
+        _put(self, "_arrays", {name: frozen(array) for name, array in (arrays or {}).items()})
+        _put(self, "_meta", dict(meta or {}))
+        _put(self, "_digest", "")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise MediaError(f"{type(self).__name__} is immutable; make a new one instead of setting {name}")
@@ -92,17 +106,31 @@ class Media:
     def __delattr__(self, name: str) -> None:
         raise MediaError(f"{type(self).__name__} is immutable; {name} cannot be deleted")
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), _state(self))
+
     # -- identity
 
     @property
     def digest(self) -> str:
         """BLAKE3 (hex) of the decoded content and its meta, computed once."""
         if not self._digest:
-            hasher = blake3(f"{self.modality}\0{json.dumps(self._meta, sort_keys=True)}".encode())
+            hasher = blake3(self._head())
             for chunk in self._chunks():
                 hasher.update(chunk)
-            object.__setattr__(self, "_digest", hasher.hexdigest())
+            _put(self, "_digest", hasher.hexdigest())
         return self._digest
+
+    def _head(self) -> bytes:
+        """Modality and meta; neither can hold a NUL, so that what follows cannot be taken for them."""
+        meta = json.dumps(self._meta, sort_keys=True) if self._meta else "{}"
+        return f"{self.modality}\0{meta}".encode()
 
     def _chunks(self) -> Iterator[bytes | memoryview]:
         for name, array in sorted(self._arrays.items()):
@@ -110,7 +138,7 @@ class Media:
             yield array.reshape(-1).view("uint8").data if array.size else b""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Media) and self.digest == other.digest
+        return self is other or (isinstance(other, Media) and self.digest == other.digest)
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -175,8 +203,10 @@ class Media:
         from mmagent.intake import read, sniff
 
         found = read(source, hosts=hosts, limits=limits)
-        kind = cls if cls is not Media else modality(sniff(found.data, found.name))
-        return kind.decode(found.data, found.name, limits)
+        if cls is not Media:
+            return cls.decode(found.data, found.name, limits)
+        endings = {suffix: name for name, kind in MODALITIES.items() for suffix in kind.suffixes}
+        return modality(sniff(found.data, found.name, endings)).decode(found.data, found.name, limits)
 
     def data_uri(self) -> str:
         """The value as a `data:` URI of its own lossless format."""
@@ -186,6 +216,21 @@ class Media:
         from mmagent.intake.html import show
 
         return show(self)
+
+
+def _state(media: Media) -> dict[str, object]:
+    """What a value is made of, by attribute: its slots, and what a class without slots keeps in `__dict__`."""
+    names = [name for kind in type(media).__mro__ for name in kind.__dict__.get("__slots__", ())]
+    found = {name: getattr(media, name) for name in names if hasattr(media, name)}
+    return {**found, **getattr(media, "__dict__", {})}
+
+
+def _rebuilt(kind: type[Media], state: Mapping[str, Any]) -> Media:
+    """The value that `_state` took apart, in another process; its arrays are frozen again."""
+    media = kind.__new__(kind)
+    for name, value in state.items():
+        _put(media, name, {key: frozen(array) for key, array in value.items()} if name == "_arrays" else value)
+    return media
 
 
 def modality(name: str) -> type[Media]:
@@ -214,7 +259,10 @@ def fits(given: str, wanted: str) -> bool:
 
 
 class Text(Media, modality="text", suffix=".txt", mime="text/plain"):
-    """A piece of text, any Unicode without lone surrogates. `lang` is a BCP 47 tag if it is known."""
+    """A piece of text, any Unicode without lone surrogates. `lang` is a BCP 47 tag if it is known.
+
+    A text file holds the text alone: `lang` is not in it.
+    """
 
     __slots__ = ("text",)
 
@@ -224,20 +272,25 @@ class Text(Media, modality="text", suffix=".txt", mime="text/plain"):
     def __init__(self, text: str, lang: str | None = None) -> None:
         if not isinstance(text, str):
             raise MediaError(f"Text takes a str, not {type(text).__name__}; open a file with Text.open(path)")
-        put = object.__setattr__
-        put(self, "_arrays", {})
-        put(self, "_meta", {"lang": lang} if lang else {})
-        put(self, "_digest", "")
-        put(self, "text", text)
+        if not text.isascii():  # which is known without looking
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise MediaError(
+                    f"text holds a lone surrogate at position {error.start}; decode its bytes as UTF-8 first"
+                ) from None
+        _put(self, "_arrays", _NOTHING)
+        _put(self, "_meta", {"lang": lang} if lang else _NOTHING)
+        _put(self, "_digest", "")
+        _put(self, "text", text)
 
-    def _chunks(self) -> Iterator[bytes]:
-        yield b"\0text\0"
-        try:
-            yield self.text.encode()
-        except UnicodeEncodeError as error:
-            raise MediaError(
-                f"text holds a lone surrogate at position {error.start}; decode it properly first"
-            ) from None
+    @property
+    def digest(self) -> str:
+        """BLAKE3 (hex) of the text and its meta, computed once."""
+        if not self._digest:
+            head = self._head() if self._meta else b"%b\0{}" % self.modality.encode()
+            _put(self, "_digest", blake3(b"%b\0text\0%b" % (head, self.text.encode())).hexdigest())
+        return self._digest
 
     @property
     def nbytes(self) -> int:
@@ -250,10 +303,14 @@ class Text(Media, modality="text", suffix=".txt", mime="text/plain"):
         return self.text
 
     def __repr__(self) -> str:
-        return f"Text({self.text!r})"
+        if len(self.text) <= _SHOWN:
+            return f"Text({self.text!r})"
+        return f"Text({self.text[:_SHOWN] + '…'!r}, characters={len(self.text)})"
 
     def encode(self, suffix: str | None = None) -> bytes:
-        return self.text.encode()
+        from mmagent.intake.text import encode
+
+        return encode(self.text)
 
     @classmethod
     def decode(cls, data: bytes, name: str = "", limits: Limits | None = None) -> Self:
@@ -304,9 +361,11 @@ class Image(Media, modality="image", suffix=".png", mime="image/png"):
         return image.to_pil(self.array, mode)
 
     def rgb(self) -> Array:
-        """The picture as uint8 RGB `[H, W, 3]`."""
+        """The picture as uint8 RGB `[H, W, 3]`; the array itself where it is that."""
         import numpy as np
 
+        if self.channels == 3 and self.array.itemsize == 1:
+            return self.array
         return np.asarray(self.pil("RGB"))
 
     def preview(self) -> Image:
@@ -325,7 +384,7 @@ class Image(Media, modality="image", suffix=".png", mime="image/png"):
 
 
 class Audio(Media, modality="audio", suffix=".wav", mime="audio/wav"):
-    """Sound: float32 samples `[T, C]` in [-1, 1] at `rate` Hz.
+    """Sound: float32 samples `[T, C]` at `rate` Hz, full scale being [-1, 1]; a little more is kept as it is.
 
     Made from a path, bytes, data URI, or an array (`[T]` or `[T, C]`, float or int16) with `rate=`.
     """
@@ -404,7 +463,7 @@ class Video(Media, modality="video", suffix=".mkv", mime="video/x-matroska"):
         if audio is None and sound is not None:
             audio = Audio(*sound)
         super().__init__({"frames": frames}, {"fps": found, "audio": audio.digest if audio else None})
-        object.__setattr__(self, "audio", audio)
+        _put(self, "audio", audio)
 
     @property
     def array(self) -> Array:
@@ -454,7 +513,7 @@ class Points(Media, modality="points", suffix=".npy", mime="application/x-npy"):
 
     __slots__ = ()
 
-    suffixes = {".npy": True, ".ply": False, ".xyz": False}
+    suffixes = {".npy": True, ".ply": True, ".xyz": True}
 
     def __init__(self, source: object, *, limits: Limits | None = None) -> None:
         from mmagent.intake import points
@@ -468,6 +527,12 @@ class Points(Media, modality="points", suffix=".npy", mime="application/x-npy"):
 
     def describe(self) -> dict[str, Scalar]:
         return {"points": int(self.array.shape[0]), "features": int(self.array.shape[1])}
+
+    def preview(self) -> Image:
+        """The cloud from above at a slant."""
+        from mmagent.intake import points
+
+        return Image(points.picture(self.array))
 
     def encode(self, suffix: str | None = None) -> bytes:
         from mmagent.intake import points
@@ -493,14 +558,19 @@ class Embedding(Media, modality="embedding", suffix=".npz", mime="application/x-
     def __init__(self, states: object, space: str, mask: object | None = None, *, digest: str = "") -> None:
         import numpy as np
 
-        values = np.asarray(states, dtype="float32")
+        if not (isinstance(space, str) and space.isprintable() and 0 < len(space) <= 200):
+            raise MediaError(f"the space of an Embedding is a short name like 'sd15.text', not {space!r:.80}")
+        try:
+            values = np.asarray(states, dtype="float32")
+        except (TypeError, ValueError):
+            raise MediaError(f"states of {type(states).__name__} are no float array; give numbers [L, D]") from None
         if values.ndim != 2:
             raise MediaError(f"an Embedding is [L, D]; got shape {values.shape}")
         kept = np.ones(len(values), dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
         if kept.shape != (len(values),):
             raise MediaError(f"the mask of {len(values)} states is [{len(values)}]; got shape {kept.shape}")
         super().__init__({"states": values, "mask": kept}, {"space": space})
-        object.__setattr__(self, "_digest", digest)
+        _put(self, "_digest", digest)
 
     @property
     def array(self) -> Array:
