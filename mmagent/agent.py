@@ -11,20 +11,19 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mmagent.conversation import Conversation, MediaSegment, Message, Policy, SpanSegment, TextSegment, message
+from mmagent.conversation import Conversation, MediaSegment, Message, Policy, Signal, SpanSegment, TextSegment, message
 from mmagent.engine import Engine, Event, Result, default_engine
 from mmagent.errors import ConversationError, RouteError
 from mmagent.forecast import Forecast, forecast
 from mmagent.graph.checked import CheckedGraph
-from mmagent.graph.library import Library
 from mmagent.media import Media, Text
 from mmagent.registry import Registry, registry
 from mmagent.reply import PartError, Reply, changed_request
 from mmagent.router import Routed, route
 from mmagent.tool import ToolType
-from mmagent.trace.record import StepRun, record
+from mmagent.trace.record import Outcome, Served, StepRun, record
 from mmagent.trace.transcript import restore
-from mmagent.turn import Decision, Swaps, Turn, compile_turn
+from mmagent.turn import Swaps, Turn, Words, compile_turn
 
 if TYPE_CHECKING:
     from mmagent.model.reasoner import Reasoner
@@ -107,7 +106,7 @@ class Agent:
         turn = _Run(self, parts, self._policy(policy, seed))
         while (step := turn.next()) is not None:
             turn.done(
-                self.engine.run(step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=turn.tools(step))
+                self.engine.run(step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry)
             )
         return turn.reply()
 
@@ -117,7 +116,7 @@ class Agent:
         while (step := turn.next()) is not None:
             turn.done(
                 await self.engine.arun(
-                    step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=turn.tools(step)
+                    step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry
                 )
             )
         return turn.reply()
@@ -137,13 +136,12 @@ class Agent:
         chosen = self._policy(policy, None)
         turn = _Run(self, parts, chosen)
         step = turn.compile()
-        checked = Library(turn.tools(step)).checked(step.graph)
         refused = {}
         for modality in self.reasoner.makes:
             if modality not in step.makes:
                 refused[modality] = _why_not(modality, turn.conversation.media, chosen, self.registry)
-        cards = [node.card for node in checked.nodes]
-        return TurnPlan(checked, step.makes, refused, forecast(cards, memory=self.reasoner.memory))
+        cards = [node.card for node in step.graph.nodes]
+        return TurnPlan(step.graph, step.makes, refused, forecast(cards, memory=self.reasoner.memory))
 
     def replay(self, trace: Trace, media: Mapping[str, Media], change: Mapping[str, Any]) -> Reply:
         """A traced turn again under `change` (see `Reply.replay`); the agent's memory stays as it is."""
@@ -164,9 +162,7 @@ class Agent:
         other.conversation = Conversation(history)
         turn = _Run(other, parts, policy, swaps=rest)
         while (step := turn.next()) is not None:
-            turn.done(
-                self.engine.run(step.graph, step.inputs, partial=True, seed=policy.seed, registry=turn.tools(step))
-            )
+            turn.done(self.engine.run(step.graph, step.inputs, partial=True, seed=policy.seed, registry=step.registry))
         return turn.reply()
 
 
@@ -181,7 +177,7 @@ class ReplyStream:
         turn = self._turn
         while (step := turn.next()) is not None:
             stream = turn.agent.engine.stream(
-                step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=turn.tools(step)
+                step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry
             )
             yield from stream
             turn.done(stream.result)
@@ -191,7 +187,7 @@ class ReplyStream:
         turn = self._turn
         while (step := turn.next()) is not None:
             stream = turn.agent.engine.astream(
-                step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=turn.tools(step)
+                step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry
             )
             async for event in stream:
                 yield event
@@ -207,92 +203,87 @@ class ReplyStream:
 
 
 class _Run:
-    """One turn on its way: it hands out steps to run, takes their results, and ends as a reply."""
+    """One turn on its way: it hands out passes to run, takes their results, and ends as a reply."""
 
     def __init__(self, agent: Agent, parts: Sequence[Part], policy: Policy, swaps: Swaps | None = None) -> None:
         if not parts:
             raise ConversationError("nothing was asked; give the agent a string or media")
         self.agent, self.policy, self.swaps = agent, policy, swaps or {}
-        self.conversation = agent.conversation.then(message("user", *parts))
-        self.request = self.conversation
-        self.cards = agent.registry.cards()
+        self.request = self.conversation = agent.conversation.then(message("user", *parts))
         self.began = time.perf_counter()
         self.steps: list[StepRun] = []
-        self.parts: list[Media | PartError] = []
+        self.parts: list[Outcome] = []
         self._going: Turn | None = None
 
-    def tools(self, step: Turn) -> Registry:
-        """The registry that the step's graph is resolved with: the agent's, and the turn's own tools."""
-        known = self.agent.registry.copy()
-        known.add(*step.tools)
-        return known
-
     def compile(self) -> Turn:
-        return compile_turn(self.conversation, self.agent.reasoner, self.policy, self.cards, self.swaps)
+        """The pass over the conversation as it is now."""
+        return compile_turn(self.conversation, self.agent.reasoner, self.policy, self.agent.registry, self.swaps)
 
     def next(self) -> Turn | None:
-        """The next step to run, or None when the turn is complete."""
-        if self.steps:
-            last = self.steps[-1]
-            made = [item for item in last.turn.answer.said if isinstance(item, Decision)]
-            if not made or len(self.steps) > self.agent.look_again:
-                return None
+        """The next pass to run, or None when the turn is complete: it looks again only at what it has just made."""
+        if self.steps and (not self.steps[-1].served or len(self.steps) > self.agent.look_again):
+            return None
         self._going = self.compile()
         return self._going
 
     def done(self, result: Result) -> None:
-        """Take in what a step gave; raises the first failure if the model could not answer."""
-        turn = self._going
-        assert turn is not None, "done() follows next()"  # noqa: S101 - a fault of ours, not of the caller
+        """Take in what a pass gave; raises the first failure if the model could not answer."""
+        if self._going is None:
+            raise RuntimeError("done() follows next()")
         if result.outputs.get("text") is None:
-            raise next(iter(result.failures.values()))
-        self.steps.append(StepRun(turn, result, turn.answer.began - self.began))
-        segments: list[TextSegment | SpanSegment] = []
-        for place, item in enumerate(turn.answer.said):
-            if isinstance(item, str):
-                self.parts.append(Text(item))
-                segments.append(TextSegment(item))
-                continue
-            part = _made(item, place, result)
-            self.parts.append(part)
-            segments.append(
-                SpanSegment(item.signal.modality, item.signal.caption, part if isinstance(part, Media) else None)
-            )
-        shown = result.values("compose").get("conversation")
-        if isinstance(shown, Conversation):
-            self.conversation = shown
-        self.conversation = self.conversation.then(Message("assistant", tuple(segments)))
-        if len(self.steps) <= self.agent.look_again:
-            seen = tuple(MediaSegment(item.made) for item in segments if isinstance(item, SpanSegment) and item.made)
-            if seen:
-                self.conversation = self.conversation.then(Message("tool", seen))
+            result.raise_failure()
+        answer = self._going.answer
+        served = {place: item for place, item in enumerate(answer.said) if isinstance(item, Served)}
+        outcomes = [
+            _made(item, place, len(self.steps), result)
+            if isinstance(item, Served)
+            else Outcome("text", Text(item.text), "", len(self.steps), place, item.at)
+            for place, item in enumerate(answer.said)
+        ]
+        self.steps.append(StepRun(self._going.graph, result, served, answer.began - self.began, answer.first_token))
+        self.parts += outcomes
+        shown = result.outputs.get("conversation")
+        before = shown if isinstance(shown, Conversation) else self.conversation
+        self.conversation = before.then(Message("assistant", tuple(map(_segment, outcomes, answer.said))))
+        made = tuple(
+            MediaSegment(outcome.medium) for outcome in outcomes if outcome.modality != "text" and outcome.medium
+        )
+        if made and len(self.steps) <= self.agent.look_again:
+            self.conversation = self.conversation.then(Message("tool", made))
 
     def reply(self) -> Reply:
         """The reply; the agent remembers the turn."""
         self.agent.conversation = self.conversation
-        trace, media = record(
-            self.agent.model, self.policy, self.request, self.steps, self.parts, time.perf_counter() - self.began
-        )
-        return Reply(tuple(self.parts), trace, media, self.agent)
+        seconds = time.perf_counter() - self.began
+        trace, media = record(self.agent.model, self.policy, self.request, self.steps, self.parts, seconds)
+        captions = {
+            id(part): self.steps[part.step].served[part.place].signal.caption for part in self.parts if part.error
+        }
+        parts = (part.medium or PartError(part.modality, captions[id(part)], part.error) for part in self.parts)
+        return Reply(tuple(parts), trace, media, self.agent)
 
 
-def _made(decision: Decision, place: int, result: Result) -> Media | PartError:
-    signal = decision.signal
-    if decision.routed is None:
-        return PartError(signal.modality, signal.caption, decision.error)
+def _made(served: Served, place: int, step: int, result: Result) -> Outcome:
+    """What came of a signal: the medium that its subgraph made, or why there is none."""
+    modality = served.signal.modality
+    if served.graph is None:
+        return Outcome(modality, None, served.reason, step, place, served.at)
     splice = result.spliced[str(place)]
-    found = splice.outputs.get(signal.modality)
-    if isinstance(found, list):
-        found = found[0] if found else None
-    if isinstance(found, Media):
-        return found
-    cause = next((str(error) for error in splice.failures.values()), "its tool made nothing")
-    return PartError(signal.modality, signal.caption, cause)
+    found = splice.outputs.get(modality)
+    medium = found[0] if isinstance(found, list) and found else found
+    if isinstance(medium, Media):
+        return Outcome(modality, medium, "", step, place, served.at)
+    cause = next((str(error) for error in splice.failures.values()), "its tools made nothing")
+    return Outcome(modality, None, cause, step, place, served.at)
+
+
+def _segment(outcome: Outcome, said: Words | Served) -> TextSegment | SpanSegment:
+    if isinstance(said, Words):
+        return TextSegment(said.text)
+    return SpanSegment(said.signal.modality, said.signal.caption, outcome.medium)
 
 
 def _why_not(modality: str, refs: Sequence[Media], policy: Policy, known: Registry) -> str:
-    from mmagent.conversation import Signal
-
     try:
         route(Signal(modality, "", refs=tuple(reversed(refs))), policy, known.cards())
     except RouteError as error:

@@ -11,15 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmagent.card import Card, Port, Scalar
-from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, SpanOpened, TextDelta
+from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, TextDelta
 from mmagent.errors import GraphError, RouteError
+from mmagent.graph.checked import CheckedGraph
+from mmagent.graph.library import Library
 from mmagent.graph.routes import routes
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text, fits
 from mmagent.model.reasoner import Reasoner
+from mmagent.registry import Registry
 from mmagent.router import Routed, makeable, route
 from mmagent.tool import Context, FunctionTool, tool
-from mmagent.trace import Candidate
+from mmagent.trace.record import Served
 
 Swaps = Mapping[str, "str | Mapping[str, Scalar]"]
 """Replacements by tool name: another tool, or settings for this one."""
@@ -28,32 +31,40 @@ DETECTOR = "speech-detector"
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What became of one signal: its route, or the reason why it has none. `at` is in seconds since the turn began."""
+class Words:
+    """A run of words in the answer; `at` is when it was complete, in seconds since the pass began."""
 
-    signal: Signal
+    text: str
     at: float
-    routed: Routed | None = None
-    error: str = ""
-    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass
 class Answer:
-    """What a reasoner said in one pass, in order: words at a place, or a decision."""
+    """What a reasoner said in one pass, in order: words, and signals with what became of them."""
 
-    said: list[str | Decision] = field(default_factory=list)
+    said: list[Words | Served] = field(default_factory=list)
     first_token: float | None = None
     began: float = field(default_factory=time.perf_counter)
+
+    def now(self) -> float:
+        """Seconds since the pass began."""
+        return time.perf_counter() - self.began
+
+    def close(self, words: list[str]) -> None:
+        """End a run of words."""
+        text = "".join(words).strip()
+        if text:
+            self.said.append(Words(text, self.now()))
+        words.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn ready to run: its graph, the media that go in, and the tools of its own that the graph names."""
+    """A pass ready to run: its checked graph, the registry it was checked with, and the media that go in."""
 
-    graph: GraphSpec
+    graph: CheckedGraph
+    registry: Registry
     inputs: Mapping[str, Media]
-    tools: tuple[FunctionTool[Any, Any], ...]
     answer: Answer
     makes: Mapping[str, Routed]
 
@@ -73,9 +84,13 @@ def compose(conversation: Conversation, words: list[Text]) -> Conversation:
 
 
 def compile_turn(
-    conversation: Conversation, reasoner: Reasoner, policy: Policy, cards: Sequence[Card], swaps: Swaps | None = None
+    conversation: Conversation, reasoner: Reasoner, policy: Policy, registry: Registry, swaps: Swaps | None = None
 ) -> Turn:
-    """The graph of one pass over `conversation`: converters, then the reasoner, whose signals are routed and spliced."""
+    """The graph of one pass over `conversation`: converters, then the reasoner, whose signals are routed and spliced.
+
+    GraphError if a tool that was swapped in does not fit.
+    """
+    cards = registry.cards()
     unseen = [
         item.media
         for item in _segments(conversation)
@@ -94,13 +109,39 @@ def compile_turn(
         name="turn",
         inputs={name: Port(name, value.modality) for name, value in inputs.items()},
         nodes=nodes,
-        outputs={"text": "answer.text"},
+        outputs={"text": "answer.text"} | ({"conversation": "compose.conversation"} if words else {}),
         lossy=policy.lossy,
     )
     made = makeable([name for name in reasoner.makes if policy.limit(name) > 0], _refs(conversation), policy, cards)
+    known = registry.copy()
+    known.add(in_words, compose)
+    router = _Router(policy, cards, reasoner.projectors, swaps or {}, Library(known))
     answer = Answer()
-    speaking = _answer(reasoner, policy, cards, made, answer, swaps or {})
-    return Turn(swapped(graph, swaps or {}), inputs, (in_words, compose, speaking), answer, made)
+    known.add(
+        _answer(reasoner, policy, router, {name: _offer(way, cards) or name for name, way in made.items()}, answer)
+    )
+    return Turn(Library(known).checked(swapped(graph, swaps or {})), known, inputs, answer, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Router:
+    """What routing a signal of this turn takes, beside the signal."""
+
+    policy: Policy
+    cards: Sequence[Card]
+    projectors: Sequence[Card]
+    swaps: Swaps
+    library: Library
+
+    def serve(self, signal: Signal, place: int, at: float, ctx: Context) -> Served:
+        """Route a signal and splice its subgraph in; a signal that cannot be served says why."""
+        try:
+            routed = route(signal, self.policy, self.cards, self.projectors)
+            graph = self.library.checked(swapped(routed.graph, self.swaps))
+        except (RouteError, GraphError) as error:
+            return Served(signal, at, reason=str(error))
+        ctx.splice(graph, routed.inputs, str(place))
+        return Served(signal, at, routed.wire, routed.path, routed.reason, routed.candidates, graph)
 
 
 def swapped(graph: GraphSpec, swaps: Swaps) -> GraphSpec:
@@ -156,61 +197,29 @@ def _leads(out: Port, found: Any, step: int) -> bool:
 
 
 def _answer(
-    reasoner: Reasoner, policy: Policy, cards: Sequence[Card], made: Mapping[str, Routed], answer: Answer, swaps: Swaps
+    reasoner: Reasoner, policy: Policy, router: _Router, offers: Mapping[str, str], answer: Answer
 ) -> FunctionTool[Any, Any]:
     """The turn's reasoner as a tool: it speaks, and splices in a subgraph for each signal as it is complete."""
-    offers = {name: _offer(name, way, cards) for name, way in made.items()}
 
-    @tool(
-        name="answer.v1",
-        kind="reasoner",
-        concurrency="exclusive",
-        cacheable=False,
-        cost=reasoner.cost,
-        needs=reasoner.needs,
-    )
+    @tool(name="answer.v1", kind="reasoner", cacheable=False, cost=reasoner.cost, needs=reasoner.needs)
     def speak(conversation: Conversation, ctx: Context) -> Text:
         """The model's answer; what it asks for is made beside it."""
         words: list[str] = []
         for said in reasoner.speak(conversation, policy, offers, ctx):
-            now = time.perf_counter() - answer.began
             if isinstance(said, TextDelta):
-                answer.first_token = now if answer.first_token is None else answer.first_token
+                answer.first_token = answer.first_token or answer.now()
                 words.append(said.text)
                 ctx.token(said.text)
-            elif isinstance(said, SpanOpened):
-                _close(words, answer)
-            else:
-                _close(words, answer)
+                continue
+            answer.close(words)
+            if isinstance(said, Signal):
                 signal = said if said.refs else replace(said, refs=_refs(conversation))
-                answer.said.append(
-                    _decide(signal, now, policy, cards, reasoner.projectors, swaps, ctx, len(answer.said))
-                )
-        _close(words, answer)
-        return Text(" ".join(item for item in answer.said if isinstance(item, str)))
+                answer.said.append(router.serve(signal, len(answer.said), answer.now(), ctx))
+        answer.close(words)
+        return Text("\n".join(item.text for item in answer.said if isinstance(item, Words)))
 
     return speak
 
 
-def _close(words: list[str], answer: Answer) -> None:
-    text = "".join(words).strip()
-    if text:
-        answer.said.append(text)
-    words.clear()
-
-
-def _decide(
-    signal: Signal, now: float, policy: Policy, cards: Sequence[Card], projectors: Sequence[Card],
-    swaps: Swaps, ctx: Context, place: int,
-) -> Decision:  # fmt: skip
-    try:
-        routed = route(signal, policy, cards, projectors)
-        graph = swapped(routed.graph, swaps)
-        ctx.splice(graph, routed.inputs, str(place))
-    except (RouteError, GraphError) as error:
-        return Decision(signal, now, error=str(error))
-    return Decision(signal, now, routed, candidates=routed.candidates)
-
-
-def _offer(modality: str, way: Routed, cards: Sequence[Card]) -> str:
-    return next((card.doc for card in cards if card.name == way.path[-1] and card.doc), modality)
+def _offer(way: Routed, cards: Sequence[Card]) -> str:
+    return next((card.doc for card in cards if card.name == way.path[-1]), "")
