@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+import pytest
+
+from mmagent import Audio, Constraint, Context, Embedding, Image, Media, Speech, Text, Tool, tool
+from mmagent.card import Port
+from mmagent.errors import CardError
+
+Sound = TypeVar("Sound", bound=Audio)
+
+
+class Heard(NamedTuple):
+    speech: Speech | None
+    sound: Audio | None
+
+
+@tool
+def sonify(image: Image, tempo: int = 120, mode: Literal["major", "minor"] = "major") -> Audio:
+    """Turn a picture into a melody.
+
+    More words.
+    """
+    return Audio([[0.0]] * tempo, 8000)
+
+
+@tool(name="hear.v2", cost=0.5, needs=("extra:pocket",))
+def hear(audio: Annotated[Audio, Constraint(rate=16000)], hints: list[Text], more: Image | None = None) -> Heard:
+    return Heard(None, audio)
+
+
+@tool
+def louder(audio: Sound, gain: float, ctx: Context) -> Annotated[Sound, Constraint(rate="$gain")]:
+    return audio
+
+
+class Blur(Tool, name="blur.v3", cost=0.02, concurrency="exclusive"):
+    """Soften a picture."""
+
+    def __init__(self, radius: float = 2.0) -> None:
+        self.radius = radius
+
+    def run(self, image: Image, times: int = 1) -> Image:
+        return image
+
+
+def test_a_function_is_a_tool_and_still_a_function() -> None:
+    card = sonify.card
+    assert (card.name, card.kind, card.doc) == ("sonify.v1", "converter", "Turn a picture into a melody.")
+    assert card.inputs == (Port("image", "image"),) and card.outputs == (Port("audio", "audio"),)
+    assert [(item.name, item.default, item.choices, item.at) for item in card.settings] == [
+        ("tempo", 120, (), "run"),
+        ("mode", "major", ("major", "minor"), "run"),
+    ]
+    assert sonify.__name__ == "sonify"
+
+
+def test_lists_options_constraints_and_several_outputs_are_read() -> None:
+    assert hear.card.inputs == (
+        Port("audio", "audio", constraints={"rate": 16000}),
+        Port("hints", "text", many=True),
+        Port("more", "image", optional=True),
+    )
+    assert hear.card.outputs == (Port("speech", "speech", optional=True), Port("sound", "audio", optional=True))
+    assert (hear.card.name, hear.card.cost, hear.card.needs) == ("hear.v2", 0.5, ("extra:pocket",))
+
+
+def test_a_type_variable_keeps_the_modality() -> None:
+    assert louder.card.inputs[0].variable == louder.card.outputs[0].variable == "Sound"
+    assert louder.card.outputs[0].constraints == {"rate": "$gain"}
+    assert louder.card.context
+
+
+def test_a_class_is_a_tool_whose_constructor_takes_settings() -> None:
+    assert Blur.card.name == "blur.v3" and Blur.card.doc == "Soften a picture."
+    assert [(item.name, item.at) for item in Blur.card.settings] == [("radius", "load"), ("times", "run")]
+    assert Blur.make({"radius": 5.0, "times": 2}).radius == 5.0  # type: ignore[attr-defined]  # make() gives a Blur
+
+
+def test_kinds_are_guessed_from_what_goes_in_and_out() -> None:
+    @tool
+    def encode(image: Image) -> Embedding: ...  # type: ignore[empty-body]
+    @tool
+    def draw(prompt: Text) -> Image: ...  # type: ignore[empty-body]
+    @tool
+    def rewrite(text: Text) -> Text: ...  # type: ignore[empty-body]
+
+    assert [item.card.kind for item in (encode, draw, rewrite, sonify)] == [
+        "encoder",
+        "generator",
+        "converter",
+        "converter",
+    ]
+
+
+def test_how_a_tool_is_called_is_on_its_card() -> None:
+    @tool
+    async def later(text: Text) -> Text:
+        return text
+
+    @tool
+    def steps(text: Text) -> Iterator[Image]:
+        yield from ()
+
+    @tool
+    async def later_steps(text: Text) -> AsyncIterator[Image]:
+        for item in ():
+            yield item
+
+    @tool
+    def anything(media: Media) -> Text:
+        return Text(media.modality)
+
+    assert [item.card.call for item in (later, steps, later_steps, anything)] == [
+        "async",
+        "generator",
+        "async-generator",
+        "sync",
+    ]
+    assert anything.card.inputs[0].modality == "any"
+
+
+def unannotated(image, size: int = 3) -> Image: ...  # type: ignore[no-untyped-def,empty-body]
+def no_result(image: Image): ...  # type: ignore[no-untyped-def]
+def plain_result(image: Image) -> int: ...  # type: ignore[empty-body]
+def odd_setting(image: Image, size: dict[str, int]) -> Image: ...  # type: ignore[empty-body]
+def collects(*images: Image) -> Image: ...  # type: ignore[empty-body]
+def keywords(**settings: int) -> Image: ...  # type: ignore[empty-body]
+def wrong_default(image: Image, size: int = "big") -> Image: ...  # type: ignore[empty-body,assignment]
+def media_default(image: Image = 3) -> Image: ...  # type: ignore[empty-body,assignment]
+def context_by_another_name(image: Image, context: Context) -> Image: ...  # type: ignore[empty-body]
+def unknown_reference(image: Image) -> Annotated[Image, Constraint(width="$size")]: ...  # type: ignore[empty-body]
+def yields(image: Image) -> Image:  # type: ignore[misc]
+    yield image
+
+
+def unknown_name(image: Picture) -> Image: ...  # type: ignore[name-defined,empty-body]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (unannotated, "parameter image has no annotation"),
+        (no_result, "no return annotation"),
+        (plain_result, "the result  is int"),
+        (odd_setting, "parameter size is dict"),
+        (collects, "collects arguments"),
+        (keywords, "collects arguments"),
+        (wrong_default, "size takes int, not 'big'"),
+        (media_default, "media with a default"),
+        (context_by_another_name, "call it ctx"),
+        (unknown_reference, r"width=\$size, but there is no setting 'size'"),
+        (yields, "annotated -> Iterator"),
+        (unknown_name, "annotation 'Picture' is not known"),
+    ],
+)
+def test_a_wrong_signature_is_refused_when_it_is_made(function: Any, message: str) -> None:
+    with pytest.raises(CardError, match=message):
+        tool(function)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(CardError, match="a tool's options are kind, cost"):
+        tool(speed=3)(lambda: None)
+
+
+def test_media_in_a_constructor_are_refused() -> None:
+    with pytest.raises(CardError, match="constructor parameter image is media"):
+
+        class Holder(Tool):
+            def __init__(self, image: Image) -> None: ...
+
+            def run(self, text: Text) -> Text:
+                return text
