@@ -1,18 +1,21 @@
 """Media as HTML, for notebooks and the trace page: small enough to look at, not the values themselves.
 
-The one file here that knows media classes; it asks for them when it is called.
+It goes by the names of modalities and by what media of that name can do; it imports no media class.
 """
 
 from __future__ import annotations
 
 import base64
-import html
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from mmagent.errors import MMAgentError
 
 if TYPE_CHECKING:
-    from mmagent.media import Audio, Image, Media, Video
+    from mmagent.media import Audio, Image, Media, Text, Video
+
+__all__ = ["escape", "show"]
 
 EDGE = 512
 CHARACTERS = 20_000
@@ -26,26 +29,23 @@ def show(media: Media) -> str:
     than ten minutes shows its facts alone. A modality without a view of its own shows its `preview()`.
     """
     facts = ", ".join(f"{key} {value}" for key, value in media.describe().items())
-    caption = html.escape(f"{media.modality}: {facts}" if facts else media.modality)
-    kind = html.escape(media.modality, quote=True)
+    caption = escape(f"{media.modality}: {facts}" if facts else media.modality)
+    kind = escape(media.modality, quote=True)
     return f'<figure class="mmagent-media" data-modality="{kind}">{_body(media)}<figcaption>{caption}</figcaption></figure>'
 
 
 def _body(media: Media) -> str:
-    from mmagent.media import Audio, Text, Video
-
-    if isinstance(media, Text):
-        return _text(media.text)
-    if isinstance(media, Audio):
-        return _sound(media)
-    if isinstance(media, Video):
-        return _video(media)
+    for kind in type(media).__mro__:  # Speech is shown as the Audio that it is too
+        view = _VIEWS.get(kind.__dict__.get("modality", ""))
+        if view is not None:
+            return view(media)
     preview = media.preview()
     return _picture(preview) if preview is not None else ""
 
 
-def _text(text: str) -> str:
-    shown = html.escape(text[:CHARACTERS])
+def _text(media: Text) -> str:
+    text = media.text
+    shown = escape(text[:CHARACTERS])
     if len(text) > CHARACTERS:
         shown += f"<em> … {len(text) - CHARACTERS:,} more characters</em>"
     return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{shown}</pre>'
@@ -85,3 +85,6 @@ def _video(video: Video) -> str:
 
 def _uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+_VIEWS: Mapping[str, Callable[[Any], str]] = {"text": _text, "audio": _sound, "video": _video}
