@@ -7,13 +7,13 @@ projector is a card like any other: an embedding of the model's space in, one of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from mmagent.card import ANY, Card, Port
 from mmagent.conversation import Policy, Signal
 from mmagent.errors import RouteError
-from mmagent.graph.routes import routes
+from mmagent.graph.routes import Step, routes
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text, fits
 from mmagent.trace import Candidate, Wire
@@ -35,13 +35,20 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A possible subgraph before it is weighed. `refused` says why it cannot be, if it cannot."""
+    """A possible subgraph before it is weighed: `feeds` fill the first step's ports, the rest follow on.
 
-    steps: tuple[Card, ...]
+    `refused` says why it cannot be, if it cannot.
+    """
+
+    hops: tuple[Step, ...]
     wire: Wire
     rank: int
     feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refused: str = ""
+
+    @property
+    def steps(self) -> tuple[Card, ...]:
+        return tuple(hop.card for hop in self.hops)
 
     @property
     def cost(self) -> float:
@@ -61,15 +68,16 @@ _WHY = (
     "a trained projector leads to its space",
     "it takes the caption",
     "it takes what the signal refers to",
+    "it starts from the caption and takes several steps",
 )
 
 
 def route(signal: Signal, policy: Policy, cards: Sequence[Card], projectors: Sequence[Card] = ()) -> Routed:
     """The subgraph that serves `signal`: a pure function of its arguments.
 
-    Candidates in order: a tool that the signal names; a projector from the model's space to a generator's; the
-    caption on the text wire; tools and converters that take the media referred to. Ties go to the lower cost,
-    then to the name. RouteError lists every candidate with the reason why it was refused.
+    Candidates in order: a tool that the signal names; a projector from the model's space to a generator's; a
+    tool that takes the caption; tools and converters that take the media referred to; several steps from the
+    caption. Ties go to fewer steps, the lower cost, then to the name. RouteError lists every candidate with the reason why it was refused.
     """
     if policy.limit(signal.modality) == 0:
         raise RouteError(f"{signal.modality} is forbidden by the policy; allow it to have it made")
@@ -122,7 +130,7 @@ def _weigh(way: _Way, policy: Policy) -> _Way:
         refused = "it is lossy, and the policy allows no lossy converters"
     if not refused and policy.budget is not None and way.cost > policy.budget:
         refused = f"it is expected to take {way.cost:g} s, over the budget of {policy.budget:g} s"
-    return _Way(way.steps, way.wire, way.rank, way.feeds, refused)
+    return replace(way, refused=refused)
 
 
 def _ways(signal: Signal, cards: Sequence[Card], projectors: Sequence[Card]) -> Iterator[_Way]:
@@ -155,7 +163,8 @@ def _projected(signal: Signal, tools: Sequence[Card], projectors: Sequence[Card]
             if made == target:
                 refused = "" if source == space else f"its projector takes {source}, the signal is in {space}"
                 feeds = {projector.inputs[0].name: (STATES,)}
-                yield _Way((projector, generator), "embedding", 1, feeds, refused)
+                hops = _hop(projector, "embedding"), _hop(generator, signal.modality, wanted[0].name)
+                yield _Way(hops, "embedding", 1, feeds, refused)
 
 
 def _direct(card: Card, signal: Signal, rank: int | None = None) -> _Way:
@@ -190,21 +199,25 @@ def _direct(card: Card, signal: Signal, rank: int | None = None) -> _Way:
     wire: Wire = "refs" if used else "text"
     if rank is None:
         rank = 3 if used else 2
-    return _Way((card,), wire, rank, feeds, refused)
+    return _Way((_hop(card, signal.modality),), wire, rank, feeds, refused)
+
+
+def _hop(card: Card, modality: str, port: str | None = None) -> Step:
+    """A tool as a step: entered by `port` (or its first), left by the output of that modality."""
+    entry = port or (card.inputs[0].name if card.inputs else "")
+    return Step(card, entry, (_makes(card, modality) or card.outputs[0]).name, {})
 
 
 def _chains(signal: Signal, tools: Sequence[Card]) -> Iterator[_Way]:
     """Ways of two or more steps, from the caption or from one of the refs."""
-    starts: list[tuple[str, str, Wire, int]] = [("text", CAPTION, "text", 2)]
+    starts: list[tuple[str, str, Wire, int]] = [("text", CAPTION, "text", 4)]
     for place, ref in enumerate(signal.refs):
         if not fits(ref.modality, signal.modality) and ref.modality != "text":
             starts.append((ref.modality, f"ref-{place + 1}", "refs", 3))
     for modality, source, wire, rank in starts:
         for found in routes(tools, modality, signal.modality):
-            if len(found.steps) > 1:
-                first = found.steps[0]
-                port = next(port for port in first.inputs if not port.optional)
-                yield _Way(found.steps, wire, rank, {port.name: (source,)})
+            if len(found.hops) > 1:
+                yield _Way(found.hops, wire, rank, {found.hops[0].input: (source,)})
 
 
 def _build(way: _Way, signal: Signal, policy: Policy) -> tuple[GraphSpec, dict[str, Media]]:
@@ -214,35 +227,35 @@ def _build(way: _Way, signal: Signal, policy: Policy) -> tuple[GraphSpec, dict[s
     if signal.states is not None:
         media[STATES] = signal.states
     used = {name: media[name] for names in way.feeds.values() for name in names}
-    names = _names(way.steps)
-    nodes: dict[str, NodeSpec] = {}
-    for place, (name, card) in enumerate(zip(names, way.steps)):
-        if place == 0:
-            feeds = {port: names if len(names) > 1 else names[0] for port, names in way.feeds.items()}
-        else:
-            port = next(port for port in card.inputs if not port.optional)
-            feeds = {port.name: f"{names[place - 1]}.{way.steps[place - 1].outputs[0].name}"}
-        nodes[name] = NodeSpec(card.name, feeds)
-    made = _makes(way.steps[-1], signal.modality) or way.steps[-1].outputs[0]
+    first = {port: names if len(names) > 1 else names[0] for port, names in way.feeds.items()}
+    nodes, source = chain(way.hops, first)
     graph = GraphSpec(
         name=f"make-{signal.modality}",
-        inputs={name: _port(name, value) for name, value in used.items()},
+        inputs={name: port_of(name, value) for name, value in used.items()},
         nodes=nodes,
-        outputs={signal.modality: f"{names[-1]}.{made.name}"},
+        outputs={signal.modality: source},
         lossy=policy.lossy,
     )
     return graph, used
 
 
-def _port(name: str, value: Media) -> Port:
+def port_of(name: str, value: Media) -> Port:
+    """The port that declares what is known of a value, so that no converter is inserted in vain."""
     facts = value.describe()
     keys = {"embedding": ("tokens", "width", "space"), "audio": ("rate", "channels"), "speech": ("rate", "channels")}
     return Port(name, value.modality, constraints={key: facts[key] for key in keys.get(value.modality, ())})
 
 
-def _names(steps: Sequence[Card]) -> list[str]:
-    """Node names: the tools' short names, numbered where one comes twice."""
-    names: list[str] = []
-    for card in steps:
-        names.append(card.short if card.short not in names else f"{card.short}-{len(names) + 1}")
-    return names
+def chain(
+    hops: Sequence[Step], first: Mapping[str, str | tuple[str, ...]], suffix: str = ""
+) -> tuple[dict[str, NodeSpec], str]:
+    """The nodes of a chain of tools, named after them, and the source that its result is; `first` feeds the first one."""
+    nodes: dict[str, NodeSpec] = {}
+    source = ""
+    for hop in hops:
+        name = f"{hop.card.short}{suffix}"
+        name = name if name not in nodes else f"{name}-{len(nodes) + 1}"
+        feeds = {hop.input: source} if nodes else first
+        nodes[name] = NodeSpec(hop.card.name, feeds, hop.settings, each=hop.input if hop.each else None)
+        source = f"{name}.{hop.output}"
+    return nodes, source

@@ -17,10 +17,10 @@ from mmagent.graph.checked import CheckedGraph
 from mmagent.graph.library import Library
 from mmagent.graph.routes import routes
 from mmagent.graph.spec import GraphSpec, NodeSpec
-from mmagent.media import Media, Text, fits
+from mmagent.media import Media, Text
 from mmagent.model.reasoner import Reasoner
 from mmagent.registry import Registry
-from mmagent.router import Routed, makeable, route
+from mmagent.router import Routed, chain, makeable, port_of, route
 from mmagent.tool import Context, FunctionTool, tool
 from mmagent.trace.record import Served
 
@@ -107,7 +107,7 @@ def compile_turn(
     nodes["answer"] = NodeSpec("answer.v1", {"conversation": "compose" if words else "conversation"})
     graph = GraphSpec(
         name="turn",
-        inputs={name: Port(name, value.modality) for name, value in inputs.items()},
+        inputs={name: port_of(name, value) for name, value in inputs.items()},
         nodes=nodes,
         outputs={"text": "answer.text"} | ({"conversation": "compose.conversation"} if words else {}),
         lossy=policy.lossy,
@@ -170,30 +170,20 @@ def _refs(conversation: Conversation) -> tuple[Media, ...]:
 
 def _to_words(number: int, medium: Media, cards: Sequence[Card]) -> dict[str, NodeSpec]:
     """The nodes that put medium `number` into words. Undeclared audio first passes a visible detector of speech."""
-    source, start = f"input-{number}", medium.modality
+    source: str = f"input-{number}"
+    start: Port | str = port_of(source, medium)
     nodes: dict[str, NodeSpec] = {}
-    if start == "audio" and any(card.short == DETECTOR for card in cards):
+    if medium.modality == "audio" and any(card.short == DETECTOR for card in cards):
         nodes[f"hear-{number}"] = NodeSpec(DETECTOR, {"audio": source})
         source, start = f"hear-{number}.speech", "speech"
-    found = next(iter(routes(cards, start, "text")), None)
-    for step, card in enumerate(found.steps if found else (), 1):
-        port = next(port for port in card.inputs if not port.optional)
-        name = f"{card.short}-{number}" if step == 1 else f"{card.short}-{number}-{step}"
-        nodes[name] = NodeSpec(card.name, {port.name: source})
-        source = f"{name}.{next(out.name for out in card.outputs if _leads(out, found, step))}" if found else source
-    texts = (source,) if found else ()
+    found = next(iter(routes(cards, start, "text", each=True)), None)
+    texts: tuple[str, ...] = ()
+    if found is not None:
+        more, last = chain(found.hops, {found.hops[0].input: source}, f"-{number}")
+        nodes |= more
+        texts = (last,)
     nodes[f"words-{number}"] = NodeSpec("in-words.v1", {"media": f"input-{number}", "texts": texts})
     return nodes
-
-
-def _leads(out: Port, found: Any, step: int) -> bool:
-    """Whether an output goes on along the route: to the next step's port, or is its text."""
-    wanted = (
-        next(port for port in found.steps[step].inputs if not port.optional).modality
-        if step < len(found.steps)
-        else "text"
-    )
-    return fits(out.modality, wanted)
 
 
 def _answer(

@@ -61,13 +61,11 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if id(node) in typing_only:
+        if id(node) in typing_only or not isinstance(node, ast.Import | ast.ImportFrom):
             continue
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom) and node.module == "mmagent":
             names = [f"mmagent.{alias.name}" for alias in node.names]
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
         for name in names:
             if name.startswith("mmagent."):
                 yield name.split(".")[1], node.lineno

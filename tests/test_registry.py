@@ -95,4 +95,4 @@ def test_shipped_tools_are_listed_without_heavy_imports(shelf: Path) -> None:
 
 
 def test_a_tool_is_pickled_by_its_true_module_name(shelf: Path) -> None:
-    assert registry.find("shelf-shout.v1").__module__ == "mmagent.tools.shelf_shout"  # type: ignore[attr-defined]
+    assert registry.find("shelf-shout.v1").__module__ == "mmagent.tools.shelf_shout"

@@ -54,7 +54,7 @@ def test_a_function_is_a_tool_and_still_a_function() -> None:
         ("tempo", 120, (), "run"),
         ("mode", "major", ("major", "minor"), "run"),
     ]
-    assert sonify.__name__ == "sonify"
+    assert sonify.function.__name__ == "sonify"
 
 
 def test_lists_options_constraints_and_several_outputs_are_read() -> None:
@@ -106,7 +106,7 @@ def test_how_a_tool_is_called_is_on_its_card() -> None:
 
     @tool
     async def later_steps(text: Text) -> AsyncIterator[Image]:
-        for item in ():
+        for item in list[Image]():
             yield item
 
     @tool
