@@ -72,6 +72,13 @@ _EFFICIENTNET = (
         18_826_032,
     ),
 )
+_SILERO = (
+    File(
+        "silero_vad_16k_sequence.onnx",
+        "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+        1_246_165,
+    ),
+)
 
 SETS: Mapping[str, WeightSet] = {
     entry.name: entry
@@ -127,11 +134,19 @@ SETS: Mapping[str, WeightSet] = {
             ),
             "pickle-to-safetensors.v1",
         ),
+        WeightSet(
+            "silero-vad",
+            "detection of speech in sound",
+            "MIT",
+            "Silero VAD by the Silero Team",
+            _SILERO,
+            (_wheel("silero-vad", "6.2.3", _SILERO, "silero_vad/data/", 11_317_527),),
+        ),
     )
 }
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "pocket": ("smollm2-135m-instruct", "moonshine-tiny-en", "efficientnet-lite0"),
+    "pocket": ("smollm2-135m-instruct", "moonshine-tiny-en", "silero-vad", "efficientnet-lite0"),
 }
 
 

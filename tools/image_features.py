@@ -1,0 +1,140 @@
+"""EfficientNet-lite0 as an image encoder: a grid of features that image tags and projectors start from.
+
+The network is that of the published definition (Tan & Le 2019, arXiv:1905.11946, in its lite form: no squeeze
+and excitation, ReLU6, stem and head unscaled). Parameters bear the names under which the weights were saved.
+Shapes: B pictures, H × W pixels, L = 49 places of a 7 × 7 grid, D = 1280 features.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from mmagent import Constraint, Embedding, Image, MissingExtra, Tool
+from mmagent.fetch import fetch, weights
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 224
+SPACE = "efficientnet-lite0.grid"
+# repeats, kernel, stride, expansion, channels in, channels out
+BLOCKS = (
+    (1, 3, 1, 1, 32, 16),
+    (2, 3, 2, 6, 16, 24),
+    (2, 5, 2, 6, 24, 40),
+    (3, 3, 2, 6, 40, 80),
+    (3, 5, 1, 6, 80, 112),
+    (4, 5, 2, 6, 112, 192),
+    (1, 3, 1, 6, 192, 320),
+)
+
+Grid = Annotated[Embedding, Constraint(tokens=49, width=1280, space=SPACE)]
+
+
+class ImageFeatures(
+    Tool,
+    name="image-features.v1",
+    cost=0.06,
+    memory=40_000_000,
+    needs=("extra:local", "weights:efficientnet-lite0"),
+    weights=weights("efficientnet-lite0").digest,
+):
+    """Encode a picture as 49 features of width 1280, row by row over a 7 × 7 grid (EfficientNet-lite0, ImageNet).
+
+    `whole` squeezes all of the picture into the encoder's square, `centre` takes the middle 7/8 of the largest
+    square in it, as the network's published scores do.
+    """
+
+    def load(self) -> None:
+        try:
+            import torch
+            from safetensors.torch import load_file
+        except ImportError as error:
+            raise MissingExtra(error.name or "torch", "local", self.card.name) from error
+        (path,) = fetch("efficientnet-lite0").glob("*.safetensors")
+        state = load_file(path)
+        self._network = _network()
+        self._network.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})
+        self._network.eval().requires_grad_(False)
+        self._torch = torch
+
+    def unload(self) -> None:
+        del self._network, self._torch
+
+    def run(self, image: Image, view: Literal["whole", "centre"] = "whole") -> Grid:
+        pixels = self._torch.from_numpy(_square(image, view))  # [H, W, 3]
+        batch = pixels.permute(2, 0, 1)[None].sub(127.0).div(128.0)  # [1, 3, H, W]
+        with self._torch.inference_mode():
+            grid = self._network(batch)  # [1, D, 7, 7]
+        return Embedding(grid[0].flatten(1).T.numpy(), SPACE)  # [L, D]
+
+
+def _square(image: Image, view: str) -> Any:
+    """The view of the picture that the network sees, float32 `[224, 224, 3]` in 0 … 255."""
+    import numpy as np
+    from PIL import Image as pil
+
+    picture = image.pil("RGB")
+    box = None
+    if view == "centre":
+        side = min(picture.size) * SIDE / (SIDE + 32)
+        left, top = (picture.width - side) / 2, (picture.height - side) / 2
+        box = (left, top, left + side, top + side)
+    squeezed = picture.resize((SIDE, SIDE), pil.Resampling.BICUBIC, box=box)
+    return np.asarray(squeezed, dtype=np.float32)
+
+
+def _network() -> torch.nn.Module:
+    """The network up to its last feature map, with random weights."""
+    from torch import Tensor, nn
+
+    class Conv(nn.Conv2d):
+        """A convolution padded as TensorFlow's SAME: where the stride leaves an odd pixel, it goes right and below."""
+
+        def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+            super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
+            before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+            self.around = (before, after, before, after) if kernel > 1 else (0, 0, 0, 0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(nn.functional.pad(x, self.around))
+
+    def norm(n: int) -> nn.Module:
+        return nn.BatchNorm2d(n, eps=1e-3)
+
+    class Block(nn.Module):
+        """Inverted residual: widen 1 × 1, convolve each channel, narrow 1 × 1, add the input where shapes allow."""
+
+        def __init__(self, kernel: int, stride: int, expansion: int, n_in: int, n_out: int) -> None:
+            super().__init__()
+            n_mid = n_in * expansion
+            self.expand = expansion > 1
+            if self.expand:
+                self._expand_conv, self._bn0 = Conv(n_in, n_mid, 1), norm(n_mid)
+            self._depthwise_conv, self._bn1 = Conv(n_mid, n_mid, kernel, stride, n_mid), norm(n_mid)
+            self._project_conv, self._bn2 = Conv(n_mid, n_out, 1), norm(n_out)
+            self.residual = stride == 1 and n_in == n_out
+
+        def forward(self, x: Tensor) -> Tensor:
+            wide = nn.functional.relu6(self._bn0(self._expand_conv(x))) if self.expand else x
+            wide = nn.functional.relu6(self._bn1(self._depthwise_conv(wide)))
+            narrow: Tensor = self._bn2(self._project_conv(wide))
+            return narrow + x if self.residual else narrow
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self._conv_stem, self._bn0 = Conv(3, 32, 3, 2), norm(32)
+            self._blocks = nn.Sequential(*(
+                Block(kernel, stride if first else 1, expansion, n_in if first else n_out, n_out)
+                for repeats, kernel, stride, expansion, n_in, n_out in BLOCKS
+                for first in [True] + [False] * (repeats - 1)
+            ))  # fmt: skip
+            self._conv_head, self._bn1 = Conv(320, 1280, 1), norm(1280)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = nn.functional.relu6(self._bn0(self._conv_stem(x)))  # [B, 32, 112, 112]
+            x = self._blocks(x)  # [B, 320, 7, 7]
+            return nn.functional.relu6(self._bn1(self._conv_head(x)))  # [B, D, 7, 7]
+
+    return Features()
