@@ -57,7 +57,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the graph that ran. `origin`: part of the turn's `graph`, or spliced in at `place`."""
+    """A node of the graph that ran: part of the turn's own graph, or spliced in for the signal at `place`."""
 
     name: str
     tool: str
@@ -68,7 +68,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One pass of the model over the conversation, and all that it set going."""
+    """One pass of the model over the conversation, and all that it set going.
+
+    Its calls count seconds from the beginning of the turn, its routes and nodes count places from that of the
+    step's first part.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -76,13 +80,14 @@ class Step:
     routes: tuple[Route, ...]
     spec: str
     """The turn's graph as YAML."""
-    started: float = 0.0
-    """When its run began, in seconds since the turn began; the times of its calls count from here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the reply: its medium by handle, or the error that took its place."""
+    """A part of the reply: its medium by handle, or the error that took its place.
+
+    `place` counts from 0 through the whole reply; `step` is the index of the step that it comes from.
+    """
 
     place: int
     modality: str
@@ -90,6 +95,7 @@ class Part:
     error: str = ""
     seconds: float = 0.0
     """When it was there, in seconds since the turn began."""
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,20 @@ class Trace:
     def routes(self) -> tuple[Route, ...]:
         """Every signal's route."""
         return tuple(route for step in self.steps for route in step.routes)
+
+    def part_at(self, step: int, place: int) -> Part | None:
+        """The part that a place of a step's answer became: where its routes and spliced nodes lead."""
+        own = [part for part in self.parts if part.step == step]
+        return next((part for part in own if part.place - own[0].place == place), None)
+
+    @property
+    def signals(self) -> tuple[tuple[Route, Part | None], ...]:
+        """Every signal's route with the part that came of it, in the order of `routes`."""
+        return tuple(
+            (route, self.part_at(number, route.place))
+            for number, step in enumerate(self.steps)
+            for route in step.routes
+        )
 
     @property
     def cache_hits(self) -> int:

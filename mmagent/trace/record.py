@@ -78,7 +78,7 @@ def record(
         request=transcribe(request),
         steps=tuple(_step(step) for step in steps),
         parts=tuple(
-            Part(place, part.modality, handle(part.medium) if part.medium else None, part.error, time)
+            Part(place, part.modality, handle(part.medium) if part.medium else None, part.error, time, part.step)
             for place, (part, time) in enumerate(zip(parts, times))
         ),
         media={digest: {"modality": medium.modality, **_facts(medium)} for digest, medium in media.items()},
