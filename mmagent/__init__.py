@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mmagent.agent import Agent
     from mmagent.card import Card, Port, Setting
     from mmagent.conversation import Conversation, Policy, Signal, message
-    from mmagent.engine import Engine
     from mmagent.engine.graph import Graph
+    from mmagent.engine.run import Engine
     from mmagent.errors import MissingExtra, MMAgentError
     from mmagent.graph.builder import GraphBuilder
     from mmagent.intake import Limits
@@ -28,8 +28,8 @@ _HOMES = {
     "mmagent.agent": ("Agent",),
     "mmagent.card": ("Card", "Port", "Setting"),
     "mmagent.conversation": ("Conversation", "Policy", "Signal", "message"),
-    "mmagent.engine": ("Engine",),
     "mmagent.engine.graph": ("Graph",),
+    "mmagent.engine.run": ("Engine",),
     "mmagent.errors": ("MMAgentError", "MissingExtra"),
     "mmagent.graph.builder": ("GraphBuilder",),
     "mmagent.intake": ("Limits",),

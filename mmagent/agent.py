@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mmagent.conversation import Conversation, MediaSegment, Message, Policy, Signal, SpanSegment, TextSegment, message
-from mmagent.engine import Engine, Event, Result, default_engine
+from mmagent.engine.events import Event
+from mmagent.engine.result import Result
+from mmagent.engine.run import Engine, default_engine
 from mmagent.errors import ConversationError, RouteError
 from mmagent.forecast import Forecast, forecast
 from mmagent.graph.checked import CheckedGraph
@@ -105,20 +107,14 @@ class Agent:
         """
         turn = _Run(self, parts, self._policy(policy, seed))
         while (step := turn.next()) is not None:
-            turn.done(
-                self.engine.run(step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry)
-            )
+            turn.done(self.engine.run(step.plan, step.inputs, partial=True, seed=turn.policy.seed))
         return turn.reply()
 
     async def arun(self, *parts: Part, policy: Policy | None = None, seed: int | None = None) -> Reply:
         """As calling the agent, without blocking the event loop."""
         turn = _Run(self, parts, self._policy(policy, seed))
         while (step := turn.next()) is not None:
-            turn.done(
-                await self.engine.arun(
-                    step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry
-                )
-            )
+            turn.done(await self.engine.arun(step.plan, step.inputs, partial=True, seed=turn.policy.seed))
         return turn.reply()
 
     def stream(self, *parts: Part, policy: Policy | None = None, seed: int | None = None) -> ReplyStream:
@@ -140,8 +136,8 @@ class Agent:
         for modality in self.reasoner.makes:
             if modality not in step.makes:
                 refused[modality] = _why_not(modality, turn.conversation.media, chosen, self.registry)
-        cards = [node.card for node in step.graph.nodes]
-        return TurnPlan(step.graph, step.makes, refused, forecast(cards, memory=self.reasoner.memory))
+        cards = [node.card for node in step.plan.checked.nodes]
+        return TurnPlan(step.plan.checked, step.makes, refused, forecast(cards, memory=self.reasoner.memory))
 
     def replay(self, trace: Trace, media: Mapping[str, Media], change: Mapping[str, Any]) -> Reply:
         """A traced turn again under `change` (see `Reply.replay`); the agent's memory stays as it is."""
@@ -162,7 +158,7 @@ class Agent:
         other.conversation = Conversation(history)
         turn = _Run(other, parts, policy, swaps=rest)
         while (step := turn.next()) is not None:
-            turn.done(self.engine.run(step.graph, step.inputs, partial=True, seed=policy.seed, registry=step.registry))
+            turn.done(self.engine.run(step.plan, step.inputs, partial=True, seed=policy.seed))
         return turn.reply()
 
 
@@ -176,9 +172,7 @@ class ReplyStream:
     def __iter__(self) -> Iterator[Event]:
         turn = self._turn
         while (step := turn.next()) is not None:
-            stream = turn.agent.engine.stream(
-                step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry
-            )
+            stream = turn.agent.engine.stream(step.plan, step.inputs, partial=True, seed=turn.policy.seed)
             yield from stream
             turn.done(stream.result)
         self._reply = turn.reply()
@@ -186,9 +180,7 @@ class ReplyStream:
     async def __aiter__(self) -> AsyncIterator[Event]:
         turn = self._turn
         while (step := turn.next()) is not None:
-            stream = turn.agent.engine.astream(
-                step.graph, step.inputs, partial=True, seed=turn.policy.seed, registry=step.registry
-            )
+            stream = turn.agent.engine.astream(step.plan, step.inputs, partial=True, seed=turn.policy.seed)
             async for event in stream:
                 yield event
             turn.done(stream.result)
@@ -240,7 +232,9 @@ class _Run:
             else Outcome("text", Text(item.text), "", len(self.steps), place, item.at)
             for place, item in enumerate(answer.said)
         ]
-        self.steps.append(StepRun(self._going.graph, result, served, answer.began - self.began, answer.first_token))
+        self.steps.append(
+            StepRun(self._going.plan.checked, result, served, answer.began - self.began, answer.first_token)
+        )
         self.parts += outcomes
         shown = result.outputs.get("conversation")
         before = shown if isinstance(shown, Conversation) else self.conversation

@@ -12,8 +12,8 @@ from typing import Any
 
 from mmagent.card import Card, Port, Scalar
 from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, TextDelta
+from mmagent.engine.plan import Plan, compile
 from mmagent.errors import GraphError, RouteError
-from mmagent.graph.checked import CheckedGraph
 from mmagent.graph.library import Library
 from mmagent.graph.routes import routes
 from mmagent.graph.spec import GraphSpec, NodeSpec
@@ -60,19 +60,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A pass ready to run: its checked graph, the registry it was checked with, and the media that go in."""
+    """A pass ready to run: its plan, the media that go in, and where the answer is noted down."""
 
-    graph: CheckedGraph
-    registry: Registry
+    plan: Plan
     inputs: Mapping[str, Media]
     answer: Answer
     makes: Mapping[str, Routed]
 
 
 @tool(name="in-words.v1", inline=True)
-def in_words(media: Media, texts: list[Text]) -> Text:
+def in_words(media: Media, texts: list[Text] | None = None) -> Text:
     """What converters made of a medium, or its plain facts where there is no converter."""
-    found = " ".join(text.text for text in texts if text.text.strip())
+    found = " ".join(text.text for text in texts or () if text.text.strip())
     facts = ", ".join(f"{key} {value}" for key, value in media.describe().items())
     return Text(found or f"{media.modality} that no tool can put into words ({facts})")
 
@@ -120,7 +119,8 @@ def compile_turn(
     known.add(
         _answer(reasoner, policy, router, {name: _offer(way, cards) or name for name, way in made.items()}, answer)
     )
-    return Turn(Library(known).checked(swapped(graph, swaps or {})), known, inputs, answer, made)
+    plan = compile(Library(known).checked(swapped(graph, swaps or {})), known)
+    return Turn(plan, inputs, answer, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class _Router:
             graph = self.library.checked(swapped(routed.graph, self.swaps))
         except (RouteError, GraphError) as error:
             return Served(signal, at, reason=str(error))
-        ctx.splice(graph, routed.inputs, str(place))
+        ctx.splice(compile(graph, self.library.registry), routed.inputs, str(place))
         return Served(signal, at, routed.wire, routed.path, routed.reason, routed.candidates, graph)
 
 
@@ -177,12 +177,11 @@ def _to_words(number: int, medium: Media, cards: Sequence[Card]) -> dict[str, No
         nodes[f"hear-{number}"] = NodeSpec(DETECTOR, {"audio": source})
         source, start = f"hear-{number}.speech", "speech"
     found = next(iter(routes(cards, start, "text", each=True)), None)
-    texts: tuple[str, ...] = ()
+    feeds: dict[str, str] = {"media": f"input-{number}"}
     if found is not None:
-        more, last = chain(found.hops, {found.hops[0].input: source}, f"-{number}")
+        more, feeds["texts"] = chain(found.hops, {found.hops[0].input: source}, f"-{number}")
         nodes |= more
-        texts = (last,)
-    nodes[f"words-{number}"] = NodeSpec("in-words.v1", {"media": f"input-{number}", "texts": texts})
+    nodes[f"words-{number}"] = NodeSpec("in-words.v1", feeds)
     return nodes
 
 

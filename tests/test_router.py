@@ -16,18 +16,18 @@ CAT = Image(np.zeros((2, 2, 3), "uint8"))
 HUM = Audio(np.zeros(8, "float32"), 8000)
 
 
+Spoken = Annotated[Embedding, Constraint(space="pocket.signals")]
+Wanted = Annotated[Embedding, Constraint(space="sd.text")]
+
+
 @tool(cost=3.0)
 def draw(prompt: Text) -> Image: ...  # type: ignore[empty-body]
 @tool(cost=1.0)
 def sketch(prompt: Text) -> Image: ...  # type: ignore[empty-body]
 @tool(cost=1.0)
-def paint(prompt: Annotated[Embedding, Constraint(space="sd.text")]) -> Image: ...  # type: ignore[empty-body]
+def paint(prompt: Wanted) -> Image: ...  # type: ignore[empty-body]
 @tool(cost=0.1)
-def project(
-    states: Annotated[Embedding, Constraint(space="pocket.signals")],
-) -> Annotated[  # type: ignore[empty-body]
-    Embedding, Constraint(space="sd.text")
-]: ...
+def project(states: Spoken) -> Wanted: ...  # type: ignore[empty-body]
 @tool(cost=0.5)
 def sonify(image: Image, tempo: int = 120) -> Audio: ...  # type: ignore[empty-body]
 @tool(cost=0.1)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 
 from mmagent.card import Scalar
 from mmagent.conversation import Conversation, Policy, Signal
-from mmagent.engine import Event, Result
+from mmagent.engine.events import Event
+from mmagent.engine.result import Result
 from mmagent.graph.checked import INPUT, CheckedGraph
 from mmagent.graph.yaml import dump
 from mmagent.media import Media
