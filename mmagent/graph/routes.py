@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from math import fsum
 
-from mmagent.card import Card, Port, Scalar
+from mmagent.card import ANY, Card, Port, Scalar
 from mmagent.errors import CardError
 from mmagent.graph.ports import misfit, resolve
 from mmagent.media import fits
@@ -85,12 +85,15 @@ def routes(
 
 
 def _steps(cards: Iterable[Card]) -> Iterator[tuple[Card, Port]]:
-    """The tools that can be a step, each with the port by which it is entered."""
+    """The tools that can be a step, each with the port by which it is entered.
+
+    A tool that takes anything at all converts nothing in particular, and is none.
+    """
     for card in cards:
         required = [port for port in card.inputs if not port.optional]
-        if len(required) == 1 and (
-            card.kind == "converter" or (card.kind == "generator" and required[0].modality == "text")
-        ):
+        if len(required) != 1 or (required[0].modality == ANY and required[0].variable is None):
+            continue
+        if card.kind == "converter" or (card.kind == "generator" and required[0].modality == "text"):
             yield card, required[0]
 
 
