@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from blake3 import blake3
 
@@ -180,7 +180,7 @@ class Media:
         return cls.suffixes[suffix.lower()]
 
     @classmethod
-    def open(cls, source: str | Path | bytes, *, hosts: Sequence[str] = (), limits: Limits | None = None) -> Media:
+    def open(cls, source: str | Path | bytes, *, hosts: Sequence[str] = (), limits: Limits | None = None) -> Self:
         """Read a path, bytes, data URI or (hosts named) URL: `Media.open` finds the modality, `Image.open` insists on it."""
         from mmagent.intake import read, sniff
 
@@ -188,7 +188,8 @@ class Media:
         if cls is not Media:
             return cls.decode(found.data, found.name, limits)
         endings = {suffix: name for name, kind in MODALITIES.items() for suffix in kind.suffixes}
-        return modality(sniff(found.data, found.name, endings)).decode(found.data, found.name, limits)
+        kind = cast("type[Self]", modality(sniff(found.data, found.name, endings)))  # Self is Media here
+        return kind.decode(found.data, found.name, limits)
 
     def data_uri(self) -> str:
         """The value as a `data:` URI of its own lossless format."""
