@@ -75,13 +75,13 @@ def _image(wanted: Wanted, variant: int) -> Media:
 
 
 def _tone(wanted: Wanted, variant: int, harmonics: int) -> tuple[Any, int]:
-    """A tone of so many harmonics, swelling four times a second; float32 `[T, C]` and its rate."""
+    """A tone of so many harmonics that swells and fades; float32 `[T, C]` and its rate."""
     import numpy as np
 
     rate, channels = int(wanted.get("rate", 16000)), int(wanted.get("channels", 1))
     t = np.arange(round(rate * wanted.get("seconds", 0.5))) / rate
     wave = sum(np.sin(2 * np.pi * 140 * (variant + 1) * n * t) / n for n in range(1, harmonics + 1))
-    samples = 0.3 * wave * np.sin(2 * np.pi * 2 * t) ** 2 / harmonics**0.5
+    samples = 0.3 * wave * np.sin(2 * np.pi * (2 + variant) * t) ** 2 / harmonics**0.5
     return np.repeat(samples[:, None], channels, axis=1).astype("float32"), rate
 
 

@@ -1,0 +1,83 @@
+"""Media and settings out of command-line words: files by the guarded door, `port=value`, `setting=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from mmagent.card import ANY, Card, Port, Scalar, Setting
+from mmagent.media import Media, Text, modality
+
+
+def pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """Each `name=value` split at its first equals sign; a usage error for one without."""
+    found = []
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{item!r} is not NAME=VALUE", param_hint=option)
+        found.append((name, value))
+    return found
+
+
+def by_port(given: Iterable[str], ports: Mapping[str, Port], option: str, owner: str) -> dict[str, list[Media]]:
+    """Media for named ports, several for a port that is named several times; a usage error for an unknown port."""
+    found: dict[str, list[Media]] = {}
+    for name, value in pairs(given, option):
+        if name not in ports:
+            known = ", ".join(f"{port.name} ({port})" for port in ports.values()) or "none"
+            raise click.BadParameter(f"{owner} has no input {name!r}; it has {known}", param_hint=option)
+        found.setdefault(name, []).append(medium(value, ports[name]))
+    return found
+
+
+def medium(value: str, port: Port) -> Media:
+    """The value of a port: words for a text port (`@FILE` reads a text file), a path, data URI for any other.
+
+    A port of any modality takes a path where there is such a file, words otherwise. IntakeError if a file is refused.
+    """
+    if port.modality in ("text", ANY) and value.startswith("@"):
+        return Text.open(value[1:])
+    if port.modality == "text" or (port.modality == ANY and not _is_file(value)):
+        return Text(value)
+    kind = Media if port.modality == ANY else modality(port.modality)
+    return kind.open(value)
+
+
+def plain(value: str, setting: Setting, option: str) -> Scalar:
+    """A setting's value out of a word; `none` for one that may be left empty. A usage error if it is of another type.
+
+    The setting itself still checks choices.
+    """
+    if value == "none" and setting.optional:
+        return None
+    try:
+        if setting.type == "bool":
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[value.lower()]
+        kinds: dict[str, type[str] | type[int] | type[float]] = {"str": str, "int": int, "float": float}
+        return kinds[setting.type](value)
+    except (ValueError, KeyError):
+        raise click.BadParameter(f"{setting.name} takes {setting.type}, not {value!r}", param_hint=option) from None
+
+
+def settings(given: Iterable[str], card: Card, option: str) -> dict[str, Scalar]:
+    """Settings of one tool out of `name=value` words; the card's CardError names an unknown one."""
+    found: dict[str, Scalar] = {}
+    for name, value in pairs(given, option):
+        setting = card.setting(name)
+        found[name] = value if setting is None else plain(value, setting, option)
+    return found
+
+
+def files(paths: Sequence[str], hosts: Sequence[str] = ()) -> list[Media]:
+    """Each path, data URI or (from one of `hosts`) URL as media of the modality that its bytes show."""
+    return [Media.open(path, hosts=hosts) for path in paths]
+
+
+def _is_file(value: str) -> bool:
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null byte
+        return False

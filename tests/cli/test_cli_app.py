@@ -1,0 +1,136 @@
+"""The command group: light start, one line an error, exit codes, the traceback on demand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+from mmagent.cli.app import COMMANDS, main
+from mmagent.cli.exits import FAILED, FAULTS, FETCH, INTAKE, TOOL, USAGE, code_of
+from mmagent.cli.output import printable, size
+from mmagent.errors import (
+    BrokenTool,
+    Cancelled,
+    CardError,
+    Fault,
+    GraphError,
+    IntakeError,
+    MissingExtra,
+    MMAgentError,
+    Offline,
+    UnknownName,
+)
+
+Command = Callable[..., Result]
+HEAVY = ("torch", "transformers", "langchain_core", "networkx", "pydantic", "numpy", "rich", "PIL", "yaml")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom mmagent.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as done:\n    assert done.code == 0\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "HEAVY []"
+
+
+def test_help_lists_every_command_with_its_purpose(mm: Command) -> None:
+    shown = mm("--help").stdout
+    for name in COMMANDS:
+        assert f"\n  {name} " in shown
+    assert "Exit codes" in shown
+
+
+def test_every_command_file_is_named_after_its_command() -> None:
+    for name in COMMANDS:
+        assert main.get_command(click.Context(main), name).name == name  # type: ignore[union-attr]  # it is listed
+    assert main.get_command(click.Context(main), "app") is None
+
+
+def test_version_is_printed(mm: Command) -> None:
+    from mmagent import __version__
+
+    assert mm("--version").stdout.strip().endswith(__version__)
+
+
+def test_an_unknown_command_is_wrong_usage(mm: Command) -> None:
+    assert mm("dance").exit_code == USAGE
+
+
+def test_an_error_is_one_line_on_stderr(mm: Command) -> None:
+    result = mm("tools", "show", "no-such-tool")
+    assert result.exit_code == USAGE
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: no tool 'no-such-tool'")
+    assert result.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(mm: Command) -> None:
+    result = mm("--debug", "tools", "show", "no-such-tool")
+    assert result.exit_code == USAGE
+    assert "Traceback" in result.stderr
+
+
+def test_an_error_that_is_not_ours_is_not_swallowed(mm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmagent.registry import Registry
+
+    def broken(self: Registry) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(Registry, "listings", broken)
+    with pytest.raises(ZeroDivisionError):
+        mm("tools", "list")
+
+
+def test_an_interrupt_exits_130(mm: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmagent.registry import Registry
+
+    def interrupted(self: Registry) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Registry, "listings", interrupted)
+    result = mm("tools", "list")
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (GraphError("g", [Fault("g", "n", "p", "a", "b", "c")]), FAULTS),
+        (BrokenTool("x"), TOOL),
+        (MissingExtra("torch", "local", "x"), FAILED),
+        (UnknownName("x"), USAGE),
+        (CardError("x"), USAGE),
+        (IntakeError("x"), INTAKE),
+        (Offline("x"), FETCH),
+        (Cancelled("x"), FAILED),
+    ],
+)
+def test_each_class_of_error_has_its_exit_code(error: MMAgentError, code: int) -> None:
+    assert code_of(error) == code
+
+
+def test_words_from_outside_cannot_steer_the_terminal() -> None:
+    assert printable("one\ttwo\nthree é 猫") == "one\ttwo\nthree é 猫"
+    assert printable("\x1b]0;title\x07\x1b[2Jgone\r\x9b31m\u202eback") == "]0;title[2Jgone31mback"
+
+
+def test_sizes_are_written_for_people() -> None:
+    assert [size(n) for n in (0, 999, 1500, 93_000_000, 7_500_000_000)] == ["0 B", "999 B", "1.5 kB", "93 MB", "7.5 GB"]
+
+
+def test_the_installed_command_and_the_module_are_the_same(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mmagent", "tools", "show", "no-such-tool"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert done.stderr.startswith("error: ")
