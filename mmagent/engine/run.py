@@ -1,0 +1,268 @@
+"""The engine: runs checked graphs, from any thread, with or without a running event loop."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mmagent.engine.cache import Cache
+from mmagent.engine.flights import Flights
+from mmagent.engine.instances import Instances
+from mmagent.engine.loop import LoopThread
+from mmagent.engine.plan import Plan, compile
+from mmagent.engine.result import Result
+from mmagent.engine.scheduler import Listener, Run
+from mmagent.engine.stream import AsyncStream, Begin, Stream
+from mmagent.engine.threads import Workers, waiting
+from mmagent.errors import Fault, GraphError, RunError
+from mmagent.graph.checked import CheckedGraph
+
+if TYPE_CHECKING:
+    from mmagent.engine.cancel import CancelToken
+    from mmagent.engine.store import Store
+    from mmagent.graph.library import Library
+    from mmagent.media import Media
+    from mmagent.registry import Registry
+
+    Inputs = Mapping[str, Media | list[Media] | None]
+
+
+class Engine:
+    """Runs graphs: order, parallelism, cache, retries, timeouts, cancel, events.
+
+    `cache` keeps results in memory, `store`, if there is one, the dear ones on disk. Sync tools run in up to
+    `threads` threads, async ones on one event loop of the engine's own.
+    Tools are loaded once and stay loaded until `close`. All its methods may be called from any thread, and
+    from tools; in an async tool await `arun`.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: Cache | None = None,
+        store: Store | None = None,
+        threads: int = 32,
+    ) -> None:
+        self.cache = Cache() if cache is None else cache
+        self.store = store
+        self.workers = Workers(threads)
+        self.loop = LoopThread()
+        self.instances = Instances()
+        self.flights = Flights()
+        self._last: Library | None = None
+
+    def plan(self, graph: Any, wanted: Collection[str] | None = None, registry: Registry | None = None) -> Plan:
+        """The plan of a graph given by name, path or spec, or already checked; GraphError if it does not check.
+
+        `registry` is where its tools are found, if not in the shared one.
+        """
+        if isinstance(graph, Plan):
+            return graph if wanted is None else self.plan(graph.checked, wanted, registry)
+        if registry is None:
+            from mmagent.registry import registry as shared
+
+            registry = shared
+        if not isinstance(graph, CheckedGraph):
+            graph = self._library(registry).checked(graph, wanted)
+        return compile(graph, registry, wanted)
+
+    def _library(self, registry: Registry) -> Library:
+        from mmagent.graph.library import Library
+
+        if self._last is None or self._last.registry is not registry:
+            self._last = Library(registry)
+        return self._last
+
+    def check_inputs(self, plan: Plan, inputs: Inputs) -> None:
+        """Raise GraphError, with every fault, unless these are inputs that the graph can run on."""
+        faults = []
+        for name, value in inputs.items():
+            if name not in plan.inputs:
+                takes = ", ".join(plan.inputs) or "none"
+                faults.append(Fault(plan.name, "inputs", name, f"one of {takes}", "no such input", "leave it out"))
+                continue
+            gate = plan.inputs[name][1]
+            got = gate.refusal(value) if value is not None or not gate.port.optional else ""
+            if got:
+                faults.append(Fault(plan.name, "inputs", name, str(gate.port), got, f"pass {gate.port}"))
+        for name, (slot, gate) in plan.inputs.items():
+            if name not in inputs and not gate.port.optional and slot in plan.needs:
+                faults.append(Fault(plan.name, "inputs", name, str(gate.port), "nothing", f"pass {name}=…"))
+        if faults:
+            raise GraphError(plan.name, faults)
+
+    # -- running
+
+    def run(
+        self,
+        graph: Any,
+        inputs: Inputs | None = None,
+        *,
+        wanted: Collection[str] | None = None,
+        seed: int = 0,
+        partial: bool = False,
+        registry: Registry | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """Run a graph to its end. `wanted` outputs alone are worked out, if they are given.
+
+        When a node fails, everything that does not depend on it still finishes; then the failure is raised, or,
+        with `partial`, the result is returned with the outputs that exist. Cancelled is raised if `cancel` was
+        used. Ctrl-C cancels the run. Tools, those of spliced graphs too, are found in `registry`, if it is given.
+        """
+        if self.loop.current:
+            raise RunError("run() would block the engine's event loop; in an async tool await arun()")
+        over = threading.Lock()
+        over.acquire()
+        run, release = self._begin(graph, inputs, wanted, seed, registry, on_event, over.release, cancel)
+        try:
+            run.start()
+            if not over.acquire(blocking=False):
+                with waiting():
+                    over.acquire()
+        except BaseException:
+            run.cancel()
+            raise
+        finally:
+            release()
+        return _outcome(run, partial)
+
+    async def arun(
+        self,
+        graph: Any,
+        inputs: Inputs | None = None,
+        *,
+        wanted: Collection[str] | None = None,
+        seed: int = 0,
+        partial: bool = False,
+        registry: Registry | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
+        """The same without blocking the running loop; cancelling the task cancels the run."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def ended() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(over.set)
+
+        run, release = self._begin(graph, inputs, wanted, seed, registry, on_event, ended, cancel)
+        try:
+            run.start()
+            if not run.over:
+                await over.wait()
+        except BaseException:
+            run.cancel()
+            raise
+        finally:
+            release()
+        return _outcome(run, partial)
+
+    def stream(
+        self,
+        graph: Any,
+        inputs: Inputs | None = None,
+        *,
+        wanted: Collection[str] | None = None,
+        seed: int = 0,
+        partial: bool = False,
+        registry: Registry | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Stream:
+        """The events of a run as they happen; `.result` afterwards is, or raises, what `run` would."""
+        return Stream(self._streamed(graph, inputs, wanted, seed, partial, registry, cancel))
+
+    def astream(
+        self,
+        graph: Any,
+        inputs: Inputs | None = None,
+        *,
+        wanted: Collection[str] | None = None,
+        seed: int = 0,
+        partial: bool = False,
+        registry: Registry | None = None,
+        cancel: CancelToken | None = None,
+    ) -> AsyncStream:
+        """The same for `async for`."""
+        return AsyncStream(self._streamed(graph, inputs, wanted, seed, partial, registry, cancel))
+
+    def close(self) -> None:
+        """Unload the tools, end the threads and the loop, and write what is still to be stored."""
+        self.loop.close()
+        self.workers.close()
+        self.instances.close()
+        if self.store is not None:
+            self.store.flush()
+
+    def _begin(
+        self,
+        graph: Any,
+        inputs: Inputs | None,
+        wanted: Collection[str] | None,
+        seed: int,
+        registry: Registry | None,
+        listener: Listener | None,
+        ended: Callable[[], None],
+        cancel: CancelToken | None,
+    ) -> tuple[Run, Callable[[], None]]:
+        """A run that can be started, and what to call when it is over."""
+        plan = self.plan(graph, wanted, registry)
+        self.check_inputs(plan, inputs or {})
+        run = Run(self, plan, inputs or {}, seed, registry, listener, ended)
+        return run, cancel.subscribe(run.cancel) if cancel is not None else _nothing
+
+    def _streamed(
+        self,
+        graph: Any,
+        inputs: Inputs | None,
+        wanted: Collection[str] | None,
+        seed: int,
+        partial: bool,
+        registry: Registry | None,
+        cancel: CancelToken | None,
+    ) -> Begin:
+        def begin(listener: Listener, ended: Callable[[], None], own: CancelToken) -> Callable[[], Result]:
+            run, release = self._begin(graph, inputs, wanted, seed, registry, listener, ended, cancel)
+            own.subscribe(run.cancel)
+            run.start(apart=True)
+
+            def result() -> Result:
+                release()
+                return _outcome(run, partial)
+
+            return result
+
+        return begin
+
+
+def _outcome(run: Run, partial: bool) -> Result:
+    if run.broken is not None:
+        raise run.broken
+    result = run.result()
+    return result if partial else result.raise_failure()
+
+
+def _nothing() -> None:
+    pass
+
+
+_default: Engine | None = None
+_default_lock = threading.Lock()
+
+
+def default_engine() -> Engine:
+    """The engine that is used where none is named: it caches in memory, and dear results on disk."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            from mmagent.engine.store import Store
+
+            _default = Engine(store=Store())
+            atexit.register(_default.close)
+        return _default

@@ -1,0 +1,98 @@
+"""The engine's worker threads: started when needed, kept, never a reason for a deadlock.
+
+A worker that must wait for work of the same kind says so (`waiting`), and the pool counts one thread less
+while it does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+Work = Callable[[], None]
+
+_here = threading.local()
+_number = itertools.count(1)
+
+
+class Workers:
+    """Up to `limit` daemon threads that share one queue."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._threads, self._idle = limit, 0, 0
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+
+    def submit(self, work: Work) -> None:
+        """Do `work` in a worker: an idle one, a new one, or, when all are busy, the first to be free."""
+        with self._lock:
+            if self._idle == 0 and self._threads < self._limit:
+                self._spawn(work)
+                return
+            self._idle = max(0, self._idle - 1)
+        self._queue.put(work)
+
+    def close(self) -> None:
+        """Let the workers go when they have done what they are at."""
+        with self._lock:
+            self._limit = 0
+            for _ in range(self._threads):
+                self._queue.put(None)
+
+    def _spawn(self, work: Work | None) -> None:
+        self._threads += 1
+        name = f"mmagent-worker-{next(_number)}"
+        threading.Thread(target=self._serve, args=(work,), name=name, daemon=True).start()
+
+    def _serve(self, work: Work | None) -> None:
+        _here.workers = self
+        while True:
+            if work is not None:
+                work()
+            work = None  # lets go of the run while this thread idles
+            with self._lock:
+                # The count of idle workers may fall short, for a busy worker can take here what was queued for
+                # an idle one; it never exceeds them, so nothing queued waits for a worker that is not there.
+                try:
+                    work = self._queue.get_nowait()
+                except Empty:
+                    if self._threads > self._limit:
+                        self._threads -= 1
+                        return
+                    self._idle += 1
+                else:
+                    if work is None:
+                        self._threads -= 1
+                        return
+                    continue
+            work = self._queue.get()
+            if work is None:
+                with self._lock:
+                    self._threads -= 1
+                return
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        with self._lock:
+            self._limit += 1
+            if self._idle == 0:
+                self._spawn(None)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._limit -= 1
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Around a wait of the current thread for other work; frees its place if it is a worker of some pool."""
+    workers: Workers | None = getattr(_here, "workers", None)
+    if workers is None:
+        yield
+    else:
+        with workers._waits():
+            yield
