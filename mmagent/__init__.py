@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmagent.graph.builder import GraphBuilder
     from mmagent.intake import Limits
     from mmagent.media import Audio, Embedding, Image, Media, Points, Speech, Text, Video
+    from mmagent.model import load_model
     from mmagent.registry import load_tool
     from mmagent.reply import PartError, Reply
 
@@ -34,6 +35,7 @@ _HOMES = {
     "mmagent.graph.builder": ("GraphBuilder",),
     "mmagent.intake": ("Limits",),
     "mmagent.media": ("Audio", "Embedding", "Image", "Media", "Points", "Speech", "Text", "Video"),
+    "mmagent.model": ("load_model",),
     "mmagent.registry": ("load_tool",),
     "mmagent.reply": ("PartError", "Reply"),
 }
@@ -66,6 +68,7 @@ __all__ = [
     "Text",
     "Tool",
     "Video",
+    "load_model",
     "load_tool",
     "message",
     "tool",
