@@ -63,7 +63,7 @@ def element(tag: str, *children: Child, **attributes: str | float | bool | None)
     """
     if not _NAME.fullmatch(tag):
         raise ValueError(f"{tag!r} is not an element name")
-    if tag in _RAW and not all(isinstance(child, Html) for child in children):
+    if tag.lower() in _RAW and not all(isinstance(child, Html) for child in children):
         raise ValueError(f"<{tag}> takes trusted markup alone")
     opening = "".join(_attribute(name, value) for name, value in attributes.items())
     if tag in VOID:
@@ -80,7 +80,7 @@ def _attribute(name: str, value: str | float | bool | None) -> str:
     if value is True:
         return f" {written}"
     text = _number(value) if isinstance(value, (int, float)) else str(value)
-    if written in _LINKS and not _INERT.fullmatch(text):
+    if written.lower() in _LINKS and not _INERT.fullmatch(text):
         raise ValueError(f"{written} may point into this page or hold a medium as data:, not {text[:40]!r}")
     return f' {written}="{escape(text)}"'
 

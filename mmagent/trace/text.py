@@ -9,6 +9,8 @@ from mmagent.trace.data import Part, Route, Trace
 from mmagent.trace.words import chain, duration, facts, line, tally, verdict, visible
 
 INDENT = "  "
+WIDTH = 240
+"""Characters of a row; what tools and models wrote is cut there."""
 
 
 def summary(trace: Trace, refused: bool = True) -> str:
@@ -24,7 +26,7 @@ def summary(trace: Trace, refused: bool = True) -> str:
     for number, step in enumerate(trace.steps, 1):
         name = "calls" if len(trace.steps) == 1 else f"calls of step {number}"
         rows = [_call(call) for call in step.calls]
-        errors = [f"{INDENT}{call.node}: {line(call.error, 200)}" for call in step.calls if call.error]
+        errors = [INDENT + line(f"{call.node}: {call.error}", WIDTH) for call in step.calls if call.error]
         blocks.append([name, *_columns(rows), *errors])
     return visible("\n\n".join("\n".join(block) for block in blocks))
 
@@ -39,26 +41,25 @@ def _head(trace: Trace) -> list[str]:
 def _part(number: int, part: Part, trace: Trace) -> list[str]:
     when = duration(part.seconds) if part.seconds else ""
     known = facts(trace.media.get(part.handle.digest, {})) if part.handle else []
-    return [str(number), part.modality, when, f"failed: {line(part.error, 200)}" if part.error else ", ".join(known)]
+    return [str(number), part.modality, when, f"failed: {part.error}" if part.error else ", ".join(known)]
 
 
 def _route(route: Route, refused: bool) -> list[str]:
     caption = f" “{line(route.caption)}”" if route.caption else ""
     taken = f"{chain(route.path)} by {route.wire}" if route.path else "no way"
-    rows = [f"{INDENT}{route.modality}{caption}: {taken} ({line(route.reason, 200)})"]
+    first = f"{route.modality}{caption}: {taken} ({route.reason})"
     others = [item for item in route.candidates if not item.accepted] if refused else []
-    return rows + [
-        f"{INDENT * 2}{verdict(item)} {chain(item.path)} by {item.wire}: {line(item.reason, 200)}" for item in others
-    ]
+    rest = [f"{verdict(item)} {chain(item.path)} by {item.wire}: {item.reason}" for item in others]
+    return [INDENT + line(first, WIDTH), *(INDENT * 2 + line(row, WIDTH) for row in rest)]
 
 
 def _call(call: Call) -> list[str]:
     tries = f"{call.attempts} attempts" if call.attempts > 1 else ""
-    return [line(call.node), line(call.tool), call.status, duration(call.seconds), tries]
+    return [call.node, call.tool, call.status, duration(call.seconds), tries]
 
 
 def _columns(rows: Sequence[Iterable[str]]) -> list[str]:
     """Rows of cells as aligned lines."""
-    table = [list(row) for row in rows]
+    table = [[line(cell, WIDTH) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))] if table else []
     return [INDENT + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]

@@ -33,7 +33,7 @@ def timeline(trace: Trace) -> Html:
     end = max([trace.seconds, *ends, *(mark.seconds for row in marks.values() for mark in row)], default=0.0)
     if end <= 0:
         return element("p", "Nothing was timed.", class_="none")
-    ticks = [element("span", duration(at), style=f"--at:{at / end:.4f}") for at in axis(end)]
+    ticks = [element("span", _tick(at, end), style=f"--at:{at / end:.4f}") for at in axis(end)]
     rows = [_row("", element("span", ticks, class_="ticks"), "axis", hidden=True)]
     rows += [_marks(name, row, end) for name, row in marks.items() if row]
     for index, step in enumerate(trace.steps):
@@ -43,7 +43,7 @@ def timeline(trace: Trace) -> Html:
 
 
 def axis(end: float) -> list[float]:
-    """Round numbers of seconds from 0 to `end`, four to eight of them.
+    """Round numbers of seconds from 0 to `end`, three to eight of them.
 
     >>> axis(3.4)
     [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
@@ -52,6 +52,10 @@ def axis(end: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     return [round(step * number, 9) for number in range(int(end / step + 1e-9) + 1)]
+
+
+def _tick(at: float, end: float) -> str:
+    return f"{at:g} s" if end >= 1 else f"{at * 1000:g} ms"
 
 
 def lanes(times: Sequence[float], gap: float) -> list[int]:
