@@ -53,11 +53,14 @@ def for_misfit(work: Work, value: Value, wanted: Port, source: Source, name: str
     for text, other in work.values.items():
         if owner and other and text.startswith(f"{owner}.") and text != source and not misfit(other.port, wanted):
             return f"use {text}"
+    fixes = []
     if route is not None:
         names = " then ".join(card.name for card in route.steps)
-        return f"add lossy: allow to the graph, or put {names} between"
+        fixes.append(f"add lossy: allow to the graph, or put {names} between")
     fitting = _fitting(work, wanted, name)
-    return f"use {fitting}" if fitting else f"connect something that is {wanted}"
+    if fitting:
+        fixes.append(f"use {fitting}")
+    return ", or ".join(fixes) or f"connect something that is {wanted}"
 
 
 def _fitting(work: Work, wanted: Port, name: str) -> Source | None:
