@@ -28,33 +28,52 @@ class BackboneSpec(_Part):
         return self
 
 
+class RequestSpec(_Part):
+    """Requests of one kind: what the kind is called, and examples."""
+
+    called: str
+    examples: tuple[str, ...] = Field(min_length=1)
+
+
 class OutputSpec(_Part):
     """How one modality is asked for.
 
     `k` signal tokens close a span. Until its rows are trained, an open token is read as the words `opening`
-    and the signal tokens as `closing`; `wants` are requests that call for the modality, which it is weighed
-    by. `caption: said` means that the caption says again what the reply's text says (speech).
+    and the signal tokens as `closing`, and the modality is weighed by `requests`: what such requests are
+    called, and examples of them. `caption: said` means that a caption repeats what the reply says (speech).
     """
 
     k: Annotated[int, Field(ge=1, le=256)]
     opening: str
-    closing: str = "]\n"
+    closing: str = "]"
     caption: Literal["described", "said"] = "described"
-    wants: tuple[str, ...] = Field(min_length=1)
-    asked_as: str
+    requests: RequestSpec
 
 
 class ModelSpec(_Part):
-    """A whole model, as its folder's `model.yaml` gives it."""
+    """A whole model, as its folder's `model.yaml` gives it.
+
+    `system` opens every conversation that has no system message of its own. A prompt and its reply take
+    `context` tokens at most. `plain` are requests answered in words alone; they are more probable than any
+    other by `prior` nats.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     doc: str = ""
     backbone: BackboneSpec
     system: str = ""
-    plain: tuple[str, ...] = Field(default=(), description="requests that are answered in words alone")
+    context: Annotated[int, Field(ge=64)] = 2048
     outputs: dict[str, OutputSpec] = Field(default_factory=dict)
+    plain: RequestSpec | None = None
+    prior: float = 0.0
     cost: float = 5.0
     memory: int = 0
+
+    @model_validator(mode="after")
+    def _weighable(self) -> ModelSpec:
+        if self.outputs and self.plain is None:
+            raise ValueError("a model with outputs names `plain` requests, which they are weighed against")
+        return self
 
 
 def read_spec(folder: Path) -> ModelSpec:

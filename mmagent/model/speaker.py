@@ -1,0 +1,140 @@
+"""A loaded multimodal LLM: from a conversation to what is said, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mmagent.conversation import Conversation, MediaSegment, Policy, Said, Signal, SpanOpened, TextDelta
+from mmagent.media import Embedding, Media
+from mmagent.model.asking import Asking
+from mmagent.model.backbones import Backbone
+from mmagent.model.borrowed import TEXT, Borrowed, Saying, closers
+from mmagent.model.decode import Sampler, decode
+from mmagent.model.prompt import Prompter
+from mmagent.model.signals import SignalRows, SignalTable
+from mmagent.model.spans import Rules, Span, SpanGrammar, TextRun, Vocabulary, parse
+from mmagent.model.spec import ModelSpec
+from mmagent.model.tokens import TextStream, Tokens
+from mmagent.tool import Context
+
+
+class Speaker:
+    """A backbone with signal rows beside it, and all that a reply needs. It holds no state of any reply."""
+
+    def __init__(self, spec: ModelSpec, backbone: Backbone) -> None:
+        self.spec, self.backbone = spec, backbone
+        tokens = backbone.tokens
+        self.table = SignalTable(backbone.n_vocab, {name: output.k for name, output in spec.outputs.items()})
+        self.rows = SignalRows(backbone, self.table, _reads(spec, self.table, tokens))
+        self.vocabulary = Vocabulary.build(
+            backbone.n_vocab, tokens.n_ids, tokens.controls, tokens.ends, tokens.lines, tokens.words
+        )
+        self.asking = Asking(self.rows, spec)
+        self.prompter = Prompter(tokens, self.table, spec.system, spec.context)
+        signs = "".join({output.closing.strip()[:1] for output in spec.outputs.values()})
+        closing = tokens.matching(f"[{''.join(map(_escaped, signs))}]") if signs else frozenset()
+        self._closers = closers(closing | tokens.lines, self.vocabulary.ends)
+        self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content("a b")[1])
+
+    def speak(
+        self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None = None
+    ) -> Iterator[Said]:
+        """Say the reply; see `Reasoner.speak`."""
+        if ctx is not None:
+            ctx.check()
+        makeable = [name for name in self.table.modalities if name in modalities and policy.limit(name) > 0]
+        rules = Rules.of(policy, self.table, makeable)
+        prompt = self.prompter.ids(conversation, policy.max_tokens)
+        grammar = SpanGrammar(self.table, self.vocabulary, rules)
+        parts = plan(self.asking.parts(conversation, makeable), policy.force)
+        said = frozenset(name for name, output in self.spec.outputs.items() if output.caption == "said")
+        borrowed = Borrowed(grammar, parts, self._closers, said, self._saying)
+        reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
+        ends = self.backbone.tokens.ends
+        for step in decode(self.rows, [prompt], [borrowed, grammar], Sampler(policy.temperature, policy.seed), ends):
+            yield from reply.hear(step.hidden[0], step.ids[0] if step.ids[0] not in ends else None)
+            if ctx is not None:
+                ctx.check()
+
+
+class Reply:
+    """What has been said so far of one reply: ids and states in, pieces out."""
+
+    def __init__(self, model: str, table: SignalTable, tokens: Tokens, refs: tuple[Media, ...]) -> None:
+        self._space, self._table, self._tokens, self._refs = f"{model}.signals", table, tokens, refs
+        self._ids: list[int] = []
+        self._states: list[Tensor] = []
+        self._text: TextStream | None = None
+        self._place = 0
+        self._in_words = False
+
+    def hear(self, hidden: Tensor, number: int | None) -> Iterator[Said]:
+        """The pieces that the next id makes, given the state of the one before; None is the end."""
+        if self._ids:
+            self._states.append(hidden)  # [D], the state of the last id; the first comes from the prompt
+        last = parse(self._table, self._ids)[-1] if self._ids else None
+        if isinstance(last, Span) and last.complete and last.signals[-1] == len(self._ids) - 1:
+            yield self._signal(last)
+        if number is None:
+            return
+        self._ids.append(number)
+        part = parse(self._table, self._ids)[-1]
+        if isinstance(part, TextRun):
+            yield from self._words(number, first=part.start == len(self._ids) - 1)
+        elif part.start == len(self._ids) - 1:
+            self._place += self._in_words
+            self._in_words, self._text = False, None
+            yield SpanOpened(part.modality, self._place)
+
+    def _words(self, number: int, first: bool) -> Iterator[Said]:
+        if first or self._text is None:
+            self._text = TextStream(self._tokens)
+        new = self._text.push(number)
+        if not self._in_words:
+            new = new.lstrip()  # a run that is only white space is no part of the reply
+        if new:
+            self._in_words = True
+            yield TextDelta(new)
+
+    def _signal(self, span: Span) -> Signal:
+        states = torch.stack([self._states[at] for at in span.signals])  # [k, D]
+        caption = self._tokens.decode(span.caption).replace("\ufffd", "").strip()
+        place, self._place = self._place, self._place + 1
+        return Signal(span.modality, caption, Embedding(states.cpu().numpy(), self._space), self._refs, place=place)
+
+
+def plan(weighed: Sequence[str], force: Sequence[str]) -> tuple[str, ...]:
+    """The reply's parts: those weighed, then what is forced and not among them; forced speech needs words to say.
+
+    >>> plan(("text",), ("speech",)), plan(("image",), ("image", "image"))
+    (('text', 'speech'), ('image', 'image'))
+    """
+    parts = list(weighed)
+    for name in dict.fromkeys(force):
+        parts += [name] * max(0, force.count(name) - parts.count(name))
+    if "speech" in parts and TEXT not in parts:
+        parts.insert(0, TEXT)
+    return tuple(parts)
+
+
+def refs_of(conversation: Conversation) -> tuple[Media, ...]:
+    """What a request is about: the media of the user's last message, the last one first."""
+    last = next((item for item in reversed(conversation.messages) if item.role == "user"), None)
+    media = [item.media for item in last.segments if isinstance(item, MediaSegment)] if last else []
+    return tuple(reversed(media))
+
+
+def _reads(spec: ModelSpec, table: SignalTable, tokens: Tokens) -> dict[int, list[int]]:
+    """What untrained signal ids are read as: an open token as its opening words, the first signal token as the closing."""
+    reads = {}
+    for name, output in spec.outputs.items():
+        reads[table[name].open] = tokens.content(output.opening)
+        reads[table[name].signals[0]] = tokens.content(output.closing)
+    return reads
+
+
+def _escaped(sign: str) -> str:
+    return f"\\{sign}" if sign in r"\]^-" else sign
