@@ -7,10 +7,12 @@ would resolve names themselves.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -38,9 +40,11 @@ def fetch(url: str, hosts: Sequence[str], limits: Limits) -> tuple[bytes, str]:
         secure = parts.scheme == "https"
         name = f"{parts.scheme}://{parts.netloc}{parts.path}"
         try:
-            found = _get(parts, allowed, limits, name, deadline)
+            found = _get(parts, limits, name, deadline)
         except (OSError, http.client.HTTPException) as error:
-            raise IntakeError(f"cannot fetch {name}: {type(error).__name__}; download it and give its path") from error
+            late = time.monotonic() > deadline
+            reason = f"it takes longer than {SECONDS_IN_ALL:.0f} seconds" if late else type(error).__name__
+            raise IntakeError(f"cannot fetch {name}: {reason}; download it and give its path") from error
         if isinstance(found, bytes):
             return found, name
         url = urljoin(url, found.location)
@@ -73,7 +77,7 @@ def _checked(url: str, allowed: frozenset[str], secure: bool) -> SplitResult:
     return parts
 
 
-def _addresses(host: str, port: int, allowed: frozenset[str]) -> list[str]:
+def _addresses(host: str, port: int) -> list[str]:
     """The addresses of `host`; private ones only where the host is an address itself, or localhost, and was named."""
     found = [str(item[4][0]) for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if host == "localhost" or _is_address(host):
@@ -98,9 +102,9 @@ def _public(text: str) -> bool:
     return (inner or address).is_global and not address.is_multicast
 
 
-def _dial(host: str, port: int, allowed: frozenset[str]) -> socket.socket:
+def _dial(host: str, port: int) -> socket.socket:
     failure: OSError = ConnectionError(f"{host} has no address")
-    for address in _addresses(host, port, allowed):
+    for address in _addresses(host, port):
         try:
             return socket.create_connection((address, port), timeout=SECONDS_TO_ANSWER)
         except OSError as error:
@@ -108,29 +112,43 @@ def _dial(host: str, port: int, allowed: frozenset[str]) -> socket.socket:
     raise failure
 
 
-def _get(parts: SplitResult, allowed: frozenset[str], limits: Limits, name: str, deadline: float) -> bytes | _Redirect:
+def _get(parts: SplitResult, limits: Limits, name: str, deadline: float) -> bytes | _Redirect:
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS_TO_ANSWER)
-    sock = _dial(host, port, allowed)
-    if secure:
-        sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
-    connection.sock = sock
+    connection.sock = sock = _dial(host, port)
+    # Each wait for bytes has its own timeout; a server that drips them is hung up on.
+    timer = threading.Timer(max(deadline - time.monotonic(), 0.0), _hang_up, [sock])
+    timer.daemon = True
     try:
+        timer.start()
+        if secure:
+            connection.sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         # A compressed body would be a second thing to bound.
         connection.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "mmagent"})
-        answer = connection.getresponse()
-        location = answer.getheader("Location")
-        if answer.status in (301, 302, 303, 307, 308) and location:
-            return _Redirect(location)
-        if answer.status != 200:
-            raise IntakeError(f"{name} answers with status {answer.status}; check the address")
-        if answer.getheader("Content-Encoding", "identity") != "identity":
-            raise IntakeError(f"{name} comes compressed though it was asked not to; download it and give its path")
-        return _body(answer, limits, name, deadline)
+        with connection.getresponse() as answer:
+            return _answer(answer, limits, name, deadline)
     finally:
+        timer.cancel()
         connection.close()
+        sock.close()  # it is no longer the connection's own where TLS could not begin
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it may have been closed in the meantime
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _answer(answer: http.client.HTTPResponse, limits: Limits, name: str, deadline: float) -> bytes | _Redirect:
+    location = answer.getheader("Location")
+    if answer.status in (301, 302, 303, 307, 308) and location:
+        return _Redirect(location)
+    if answer.status != 200:
+        raise IntakeError(f"{name} answers with status {answer.status}; check the address")
+    if answer.getheader("Content-Encoding", "identity") != "identity":
+        raise IntakeError(f"{name} comes compressed though it was asked not to; download it and give its path")
+    return _body(answer, limits, name, deadline)
 
 
 def _body(answer: http.client.HTTPResponse, limits: Limits, name: str, deadline: float) -> bytes:
@@ -141,9 +159,9 @@ def _body(answer: http.client.HTTPResponse, limits: Limits, name: str, deadline:
     while block := answer.read1(_BLOCK):
         size += len(block)
         limits.check("file_bytes", size, name)
-        if time.monotonic() > deadline:
-            raise IntakeError(f"{name} takes longer than {SECONDS_IN_ALL:.0f} seconds; download it and give its path")
         blocks.append(block)
+    if time.monotonic() > deadline:
+        raise IntakeError(f"{name} takes longer than {SECONDS_IN_ALL:.0f} seconds; download it and give its path")
     if answer.length:
         raise IntakeError(f"{name} ended {answer.length:,} bytes early; try again")
     return b"".join(blocks)
