@@ -5,24 +5,18 @@ It keeps the page's byte budget and says so wherever a medium is shown smaller t
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mmagent.card import Scalar
 from mmagent.engine.events import Handle
-from mmagent.errors import MMAgentError
-from mmagent.media import Image, Media, Text
-from mmagent.trace.markup import Html, element, trusted
+from mmagent.media import Media, Text
+from mmagent.trace.markup import Html, element
+from mmagent.trace.preview import preview
 from mmagent.trace.words import digest, facts, line, size
 
 CAP = 25_000_000
 """Bytes of embedded media that a page may hold, as they are written in it."""
-EDGE = 1600
-"""Pixels of a picture's longer edge; larger pictures are shown smaller."""
-EXACT = 1_500_000
-"""Bytes up to which a picture is embedded exactly; larger ones are embedded as WebP."""
-
 _KNOWN = frozenset({"text", "image", "audio", "speech", "video", "points", "embedding"})
 
 
@@ -75,13 +69,9 @@ class Gallery:
         medium = self.media.get(handle.digest)
         if medium is None:
             return None, "not kept with this trace"
-        if isinstance(medium, Text):
-            return element("blockquote", medium.text, dir="auto"), ""
-        caption = self.captions.get(handle.digest, "")
-        try:
-            body, note = _picture(medium, caption) if isinstance(medium, Image) else (_player(medium), "")
-        except MMAgentError as error:
-            return None, f"cannot be shown: {error}"
+        body, note = preview(medium, self.captions.get(handle.digest, ""))
+        if body is None:
+            return None, note
         if len(body) > self.left:
             return None, f"not embedded: {size(len(body))}, and a page holds at most {size(CAP)} of media"
         self.left -= len(body)
@@ -91,26 +81,3 @@ class Gallery:
 def kind(modality: str) -> str:
     """The class that colours a modality; those that users register share one."""
     return f"is-{modality}" if modality in _KNOWN else "is-other"
-
-
-def _player(medium: Media) -> Html:
-    from mmagent.intake.html import show
-
-    return trusted(show(medium))
-
-
-def _picture(image: Image, caption: str) -> tuple[Html, str]:
-    """A picture with its alt text, made smaller if it is very large; the note says what was done."""
-    small = image
-    if max(image.width, image.height) > EDGE:
-        pil = image.pil("RGB")
-        pil.thumbnail((EDGE, EDGE))
-        small = Image(pil)
-    data, mime = small.encode(".png"), "image/png"
-    notes = [f"shown at {small.width} × {small.height}"] if small is not image else []
-    if len(data) > EXACT:
-        data, mime = small.encode(".webp"), "image/webp"
-        notes.append("shown as WebP")
-    source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-    alt = caption or f"image, {image.width} by {image.height} pixels"
-    return element("img", src=source, alt=alt, width=small.width, height=small.height), ", ".join(notes)

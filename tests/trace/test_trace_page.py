@@ -8,13 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from mmagent.engine.events import Handle
-from mmagent.media import Image
 from mmagent.trace import Part, Trace
-from mmagent.trace.gallery import CAP, EDGE, Gallery
 from mmagent.trace.page import page
 from mmagent.trace.words import visible
 
@@ -142,23 +139,6 @@ def test_an_empty_turn_is_a_page_too(read: Read) -> None:
     seen = read(page(Trace("m", 0, {}, (), (), ()), {}))
     assert seen.faults == []
     assert "The reply has no parts." in seen.text
-
-
-def test_media_beyond_the_cap_are_named_but_not_embedded(read: Read) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype="uint8")
-    pictures = [Image(noise + np.uint8(step)) for step in range(3)]
-    room = len(Gallery({item.digest: item for item in pictures}).show(Handle("image", pictures[0].digest)))
-    gallery = Gallery({item.digest: item for item in pictures}, left=2 * room)
-    shown = [gallery.show(Handle("image", item.digest)) for item in pictures]
-    assert ["<img" in html for html in shown] == [True, True, False]
-    assert f"a page holds at most {CAP // 10**6}" in read(shown[2]).text
-
-
-def test_a_very_large_picture_is_shown_smaller_and_says_so(read: Read) -> None:
-    wide = Image(np.zeros((10, 2 * EDGE, 3), dtype="uint8"))
-    seen = read(Gallery({wide.digest: wide}).show(Handle("image", wide.digest)))
-    assert [attributes["width"] for attributes in seen.all("img")] == [str(EDGE)]
-    assert f"shown at {EDGE} × 5" in seen.text
 
 
 def test_digests_from_outside_become_no_anchors(turn: Turn, read: Read) -> None:
