@@ -60,9 +60,9 @@ def decode(data: bytes, name: str, limits: Limits) -> tuple[list[bytes], tuple[i
 
     One more time, that at which the last frame ends, closes the list.
     """
-    picture = open_picture(data, name, limits)
     frames, times = [], [0.0]
     try:
+        picture = open_picture(data, name, limits)
         for index in range(getattr(picture, "n_frames", 1)):
             limits.check("frames", index + 1, name)
             limits.check("decoded_bytes", (index + 1) * picture.width * picture.height * 3, name)

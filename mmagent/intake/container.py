@@ -127,6 +127,11 @@ def _check_header(file: Any, stream: Any, name: str, limits: Limits, film: Film)
         limits.check("audio_seconds", seconds, name)
         return
     width, height = int(stream.codec_context.width), int(stream.codec_context.height)
+    if width * height == 0:  # FFmpeg forgets a size that is over the limit it was told
+        raise IntakeError(
+            f"{name}: claims no size, or more pixels than the limit of {limits.pixels:,}; "
+            "make it smaller, or allow it with limits=Limits(pixels=...)"
+        )
     film.stated = _stated(file, stream)
     count = stream.frames or int(seconds * (film.stated or 0))
     limits.check("pixels", width * height, name)
