@@ -19,7 +19,6 @@ LAYERS = [
     "card",
     "intake",
     "media",
-    "show",
     "tool",
     "shelf",
     "tools",
