@@ -12,12 +12,15 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from mmagent.card import Card
 from mmagent.errors import BrokenTool, CardError, MMAgentError, UnknownName
 from mmagent.tool import FunctionTool, Tool, ToolType
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "mmagent.tools"
 
@@ -140,6 +143,8 @@ def _in_module(name: str) -> list[ToolType]:
 
 def _sources() -> Iterator[tuple[str, str, list[ToolType] | str]]:
     """Each file and entry point as (name, origin, its tools or the cause why it cannot be imported)."""
+    from importlib.metadata import entry_points  # slow to import, and needed only here
+
     import mmagent.tools as shelf
 
     shelf.refresh()
