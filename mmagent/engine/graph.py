@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,26 +72,26 @@ class Graph:
 
     # -- running
 
-    def run(self, **inputs: Media | list[Media] | None) -> dict[str, Output]:
+    def run(self, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
         """Run it on these inputs; its outputs by name. Raises the first failure after the rest has finished."""
         return self.result(inputs).outputs
 
-    async def arun(self, **inputs: Media | list[Media] | None) -> dict[str, Output]:
+    async def arun(self, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
         """The same without blocking the running event loop."""
         result = await self.engine.arun(self.plan(), inputs, registry=self._library.registry)
         return result.outputs
 
-    def stream(self, **inputs: Media | list[Media] | None) -> Stream:
+    def stream(self, **inputs: Media | Sequence[Media] | None) -> Stream:
         """Its events as they happen; `.result` afterwards. Leaving the loop early cancels the run."""
         return self.engine.stream(self.plan(), inputs, registry=self._library.registry)
 
-    def astream(self, **inputs: Media | list[Media] | None) -> AsyncStream:
+    def astream(self, **inputs: Media | Sequence[Media] | None) -> AsyncStream:
         """The same for `async for`."""
         return self.engine.astream(self.plan(), inputs, registry=self._library.registry)
 
     def result(
         self,
-        inputs: Mapping[str, Media | list[Media] | None],
+        inputs: Mapping[str, Media | Sequence[Media] | None],
         *,
         wanted: Collection[str] | None = None,
         seed: int = 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmagent.engine.cache import Cache
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mmagent.media import Media
     from mmagent.registry import Registry
 
-    Inputs = Mapping[str, Media | list[Media] | None]
+    Inputs = Mapping[str, Media | Sequence[Media] | None]
 
 
 class Engine:

@@ -1,0 +1,244 @@
+"""The four ways to run, from scripts, loops, tools and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mmagent.engine import Engine, Event
+from mmagent.errors import NodeFailed, RunError
+from mmagent.graph.builder import GraphBuilder
+from mmagent.graph.checked import CheckedGraph
+from mmagent.media import Text
+from mmagent.registry import Registry
+from mmagent.tool import Context, tool
+
+Build = Callable[..., GraphBuilder]
+X = {"text": Text("x")}
+
+
+@tool(cacheable=False)
+def mark(text: Text) -> Text:
+    """Add a sign."""
+    return Text(text.text + "!")
+
+
+@tool(cacheable=False)
+def fail(text: Text) -> Text:
+    """Never work."""
+    raise ValueError("never")
+
+
+def chain(build: Build, *steps: Any) -> tuple[CheckedGraph, Registry]:
+    graph = build()
+    last = graph.input("text", Text)
+    for index, step in enumerate(steps):
+        last = graph.add(f"n{index}", step, text=last)
+    graph.output("text", last)
+    return graph.checked(), graph.registry
+
+
+async def test_run_works_inside_a_running_loop(engine: Engine, build: Build) -> None:
+    checked, registry = chain(build, mark, mark)
+    assert engine.run(checked, X, registry=registry).outputs == {"text": Text("x!!")}
+
+
+async def test_arun_leaves_the_loop_free(engine: Engine, build: Build) -> None:
+    free = threading.Event()
+
+    @tool(cacheable=False)
+    def wait(text: Text) -> Text:
+        assert free.wait(20)
+        return text
+
+    checked, registry = chain(build, wait)
+    asyncio.get_running_loop().call_soon(free.set)
+    assert (await engine.arun(checked, X, registry=registry)).outputs == X
+
+
+async def test_cancelling_the_task_of_arun_cancels_the_run(engine: Engine, build: Build) -> None:
+    started, stopped = threading.Event(), threading.Event()
+
+    @tool(cacheable=False)
+    def long(text: Text, ctx: Context) -> Text:
+        started.set()
+        while not ctx.cancelled:
+            time.sleep(0.005)
+        stopped.set()
+        return text
+
+    checked, registry = chain(build, long)
+    task = asyncio.create_task(engine.arun(checked, X, registry=registry))
+    while not started.is_set():
+        await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(stopped.wait, 20)
+
+
+def test_stream_gives_the_events_and_then_the_result(engine: Engine, build: Build) -> None:
+    checked, registry = chain(build, mark, mark)
+    stream = engine.stream(checked, X, registry=registry)
+    assert isinstance(next(stream), Event)
+    with pytest.raises(RunError, match="still goes on"):
+        _ = stream.result
+    assert [event.kind for event in stream] == ["finished", "started", "finished"]
+    assert stream.result.outputs == {"text": Text("x!!")}
+    assert list(stream) == []
+
+
+async def test_astream_does_the_same(engine: Engine, build: Build) -> None:
+    checked, registry = chain(build, mark, mark)
+    stream = engine.astream(checked, X, registry=registry)
+    assert [event.kind async for event in stream] == ["started", "finished", "started", "finished"]
+    assert stream.result.outputs == {"text": Text("x!!")}
+
+
+def test_the_result_of_a_stream_raises_what_run_would(engine: Engine, build: Build) -> None:
+    checked, registry = chain(build, fail)
+    stream = engine.stream(checked, X, registry=registry)
+    assert [event.kind for event in stream] == ["started", "failed"]
+    with pytest.raises(NodeFailed):
+        _ = stream.result
+    partial = engine.stream(checked, X, partial=True, registry=registry)
+    assert [event.kind for event in partial] == ["started", "failed"]
+    assert list(partial.result.failures) == ["n0"]
+
+
+@pytest.mark.parametrize("way", ["break", "close", "with"])
+def test_leaving_a_stream_early_cancels_the_run(engine: Engine, build: Build, way: str) -> None:
+    stopped = threading.Event()
+
+    @tool(cacheable=False)
+    def endless(text: Text, ctx: Context) -> Text:
+        while not ctx.cancelled:
+            time.sleep(0.002)
+            ctx.token("again")
+        stopped.set()
+        return text
+
+    checked, registry = chain(build, endless)
+    if way == "break":
+        for event in engine.stream(checked, X, registry=registry):
+            if event.kind == "token":
+                break
+        gc.collect()
+    elif way == "close":
+        stream = engine.stream(checked, X, registry=registry)
+        next(stream)
+        stream.close()
+        assert list(stream) == []
+    else:
+        with engine.stream(checked, X, registry=registry) as stream:
+            next(stream)
+    assert stopped.wait(20)
+
+
+async def test_leaving_an_astream_early_cancels_the_run(engine: Engine, build: Build) -> None:
+    stopped = threading.Event()
+
+    @tool(cacheable=False)
+    def endless(text: Text, ctx: Context) -> Text:
+        while not ctx.cancelled:
+            time.sleep(0.002)
+            ctx.token("again")
+        stopped.set()
+        return text
+
+    checked, registry = chain(build, endless)
+    async with engine.astream(checked, X, registry=registry) as stream:
+        async for event in stream:
+            if event.kind == "token":
+                break
+    assert await asyncio.to_thread(stopped.wait, 20)
+
+
+def test_a_stream_that_is_not_taken_holds_nothing_up(engine: Engine, build: Build) -> None:
+    checked, registry = chain(build, mark)
+    stream = engine.stream(checked, X, registry=registry)
+    assert engine.run(checked, X, registry=registry).outputs == {"text": Text("x!")}
+    assert len(list(stream)) == 2
+
+
+def test_runs_within_tools_do_not_use_up_the_threads(build: Build) -> None:
+    engine = Engine(threads=2)
+    inner, known = chain(build, mark, mark)
+
+    @tool(cacheable=False)
+    def within(text: Text) -> Text:
+        found = engine.run(inner, {"text": text}, registry=known).outputs["text"]
+        assert isinstance(found, Text)
+        return found
+
+    graph = build()
+    text = graph.input("text", Text)
+    for index in range(8):
+        graph.output(f"o{index}", graph.add(f"n{index}", within, text=text))
+    outputs = engine.run(graph.checked(), X, registry=graph.registry).outputs
+    assert list(outputs.values()) == [Text("x!!")] * 8
+    engine.close()
+
+
+def test_more_nodes_than_threads_all_get_their_turn(build: Build) -> None:
+    engine = Engine(threads=2)
+    graph = build()
+    text = graph.input("text", Text)
+    for index in range(50):
+        graph.output(f"o{index}", graph.add(f"n{index}", mark, text=text))
+    assert len(engine.run(graph.checked(), X, registry=graph.registry).outputs) == 50
+    engine.close()
+
+
+def test_run_in_an_async_tool_is_refused_where_it_would_never_end(engine: Engine, build: Build) -> None:
+    inner, known = chain(build, mark)
+
+    @tool(cacheable=False)
+    async def within(text: Text) -> Text:
+        with pytest.raises(RunError, match="await arun"):
+            engine.run(inner, {"text": text}, registry=known)
+        found = (await engine.arun(inner, {"text": text}, registry=known)).outputs["text"]
+        assert isinstance(found, Text)
+        return found
+
+    checked, registry = chain(build, within)
+    assert engine.run(checked, X, registry=registry).outputs == {"text": Text("x!")}
+
+
+@pytest.mark.parametrize("api", ["run", "stream"])
+def test_ctrl_c_cancels_the_run_and_is_raised(engine: Engine, build: Build, api: str) -> None:
+    stopped = threading.Event()
+
+    @tool(cacheable=False)
+    def long(text: Text, ctx: Context) -> Text:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        while not ctx.cancelled:
+            time.sleep(0.005)
+        stopped.set()
+        return text
+
+    checked, registry = chain(build, long)
+    with pytest.raises(KeyboardInterrupt):
+        if api == "run":
+            engine.run(checked, X, registry=registry)
+        else:
+            list(engine.stream(checked, X, registry=registry))
+    assert stopped.wait(20)
+
+
+def test_ctrl_c_in_an_inline_tool_is_raised(engine: Engine, build: Build) -> None:
+    @tool(inline=True)
+    def interrupted(text: Text) -> Text:
+        raise KeyboardInterrupt
+
+    checked, registry = chain(build, interrupted, mark)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(checked, X, registry=registry)

@@ -1,0 +1,137 @@
+"""Loaded tools: made once, shared, lent as their cards allow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mmagent.engine import Engine
+from mmagent.errors import NodeFailed, NodeTimeout
+from mmagent.graph.builder import GraphBuilder
+from mmagent.media import Text
+from mmagent.tool import Tool
+
+Build = Callable[..., GraphBuilder]
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    entries: list[str] = []
+    yield entries
+    entries.clear()
+
+
+def stamp(log: list[str], **options: Any) -> type[Tool]:
+    class Stamp(Tool, name="stamp.v1", cacheable=False, **options):
+        def __init__(self, ink: str = "blue") -> None:
+            self.ink = ink
+            self.inside = 0
+
+        def load(self) -> None:
+            assert threading.current_thread().name.startswith("mmagent-worker")
+            time.sleep(0.02)
+            log.append(f"load {self.ink}")
+
+        def run(self, text: Text, count: int = 1) -> Text:
+            self.inside += 1
+            most = self.inside
+            time.sleep(0.002)
+            self.inside -= 1
+            return Text(f"{text.text}{self.ink * count}{most}")
+
+        def unload(self) -> None:
+            log.append(f"unload {self.ink}")
+
+    return Stamp
+
+
+def fan(build: Build, step: Any, count: int, **settings: Any) -> GraphBuilder:
+    graph = build()
+    text = graph.input("text", Text)
+    for index in range(count):
+        graph.output(f"o{index}", graph.add(f"n{index}", step, text=text, **settings))
+    return graph
+
+
+def test_an_instance_is_loaded_once_for_each_set_of_load_settings(build: Build, log: list[str]) -> None:
+    engine = Engine()
+    step = stamp(log, concurrency="exclusive")
+    graph = build()
+    text = graph.input("text", Text)
+    for index, (ink, count) in enumerate([("red", 1), ("red", 2), ("blue", 1), ("blue", 3)]):
+        graph.output(f"o{index}", graph.add(f"n{index}", step, text=text, ink=ink, count=count))
+    checked = graph.checked()
+    for _ in range(2):
+        outputs = engine.run(checked, {"text": Text("")}, registry=graph.registry).outputs
+        assert list(outputs.values()) == [Text("red1"), Text("redred1"), Text("blue1"), Text("blueblueblue1")]
+    assert sorted(log) == ["load blue", "load red"]
+    engine.close()
+    assert sorted(log) == ["load blue", "load red", "unload blue", "unload red"]
+
+
+@pytest.mark.parametrize("concurrency", ["exclusive", "batched"])
+def test_an_exclusive_instance_serves_one_call_at_a_time_over_all_runs(
+    engine: Engine, build: Build, log: list[str], concurrency: str
+) -> None:
+    graph = fan(build, stamp(log, concurrency=concurrency), 8)
+    checked = graph.checked()
+    with ThreadPoolExecutor(4) as threads:
+        runs = threads.map(lambda _: engine.run(checked, {"text": Text("")}, registry=graph.registry), range(4))
+        assert {output for run in runs for output in map(str, run.outputs.values())} == {"blue1"}
+    assert log == ["load blue"]
+
+
+def test_a_failing_load_fails_the_node_and_is_tried_again_next_time(engine: Engine, build: Build) -> None:
+    broken = [True]
+
+    class Heavy(Tool, name="heavy.v1", cacheable=False):
+        def load(self) -> None:
+            if broken[0]:
+                raise OSError("no weights")
+
+        def run(self, text: Text) -> Text:
+            return text
+
+    graph = fan(build, Heavy, 3)
+    checked = graph.checked()
+    result = engine.run(checked, {"text": Text("x")}, partial=True, registry=graph.registry)
+    assert len(result.failures) == 3
+    with pytest.raises(NodeFailed, match=r"heavy\.v1\) failed: RunError: load\(\) failed: OSError: no weights"):
+        result.raise_failure()
+    broken[0] = False
+    assert len(engine.run(checked, {"text": Text("x")}, registry=graph.registry).outputs) == 3
+
+
+def test_a_call_that_ignores_its_timeout_keeps_the_instance_until_it_returns(engine: Engine, build: Build) -> None:
+    go, entered, inside, most = threading.Event(), threading.Event(), [0], [0]
+
+    class Slow(Tool, name="slow.v1", cacheable=False, concurrency="exclusive"):
+        def run(self, text: Text) -> Text:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            entered.set()
+            if text.text == "stuck":
+                go.wait(20)
+            inside[0] -= 1
+            return text
+
+    graph = build()
+    graph.output("text", graph.add("n", Slow, {"timeout": 0.05}, text=graph.input("text", Text)))
+    checked = graph.checked()
+    with pytest.raises(NodeTimeout):
+        engine.run(checked, {"text": Text("stuck")}, registry=graph.registry)
+    threading.Timer(0.1, go.set).start()
+    assert engine.run(checked, {"text": Text("next")}, registry=graph.registry).outputs == {"text": Text("next")}
+    assert most == [1]
+
+
+def test_an_inline_class_is_loaded_off_the_callers_thread(engine: Engine, build: Build, log: list[str]) -> None:
+    graph = fan(build, stamp(log, inline=True, concurrency="exclusive"), 2)
+    outputs = engine.run(graph.checked(), {"text": Text("")}, registry=graph.registry).outputs
+    assert set(map(str, outputs.values())) == {"blue1"}
+    assert log == ["load blue"]
