@@ -126,7 +126,7 @@ def test_an_unmet_constraint_fails_types() -> None:
 
     finding = found(slow, "types")
     assert finding.status == "fail"
-    assert "expected rate=22050 (it has 8000)" in finding.detail
+    assert "expected audio(rate=22050), got audio with rate=8000" in finding.detail
 
 
 def test_a_missing_optional_input_that_crashes_fails_types() -> None:
@@ -435,7 +435,7 @@ def test_embeddings_in_another_space_fail_types() -> None:
         """Puts its states into a space that it does not promise."""
         return Embedding(np.zeros((2, 4)), "yours")
 
-    assert "space=mine (it has yours)" in found(encode, "types").detail
+    assert "got embedding with space='yours'" in found(encode, "types").detail
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from mmagent.card import Card, Scalar
@@ -72,16 +72,17 @@ class Caller:
 
     def call(
         self, instance: Instance, inputs: Mapping[str, Value], settings: Mapping[str, Scalar], ctx: Probe
-    ) -> list[object]:
-        """What `run` returns, in a list; of a tool that yields, everything that it yields."""
+    ) -> object:
+        """What `run` returns; of a tool that yields, what its output is in the end."""
         result = instance.run(**arguments(instance.card, inputs, settings, ctx))
         if inspect.isgenerator(result):
-            return list(result)
+            return gathered(instance.card, list(result))
         if inspect.isasyncgen(result):
-            return asyncio.run_coroutine_threadsafe(_collect(result), self._running()).result()
+            items = asyncio.run_coroutine_threadsafe(_collect(result), self._running()).result()
+            return gathered(instance.card, items)
         if inspect.iscoroutine(result):
-            return [asyncio.run_coroutine_threadsafe(result, self._running()).result()]
-        return [result]
+            return asyncio.run_coroutine_threadsafe(result, self._running()).result()
+        return result
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -100,10 +101,22 @@ def arguments(card: Card, inputs: Mapping[str, Value], settings: Mapping[str, Sc
     return given
 
 
+def gathered(card: Card, items: Sequence[object]) -> object:
+    """The output of a tool that yields, as the engine takes it: all the media for a `list` port, the last for any other.
+
+    What is not media is said, and is no output.
+    """
+    flat = [part for item in items for part in (item if isinstance(item, list) else [item])]
+    media = [item for item in flat if isinstance(item, Media | tuple)]
+    if card.outputs[0].many:
+        return media
+    return media[-1] if media else None
+
+
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
     loop.close()
 
 
-async def _collect(items: Any) -> list[object]:
+async def _collect(items: AsyncIterator[object]) -> list[object]:
     return [item async for item in items]

@@ -89,8 +89,8 @@ def types(subject: Subject) -> str:
         cases.append(subject.inputs(optional=False))
     with subject.loaded() as instance:
         for inputs in cases:
-            results = subject.caller.call(instance, inputs, subject.settings, Probe())
-            found = faults(subject.card, results, inputs, subject.settings)
+            result = subject.caller.call(instance, inputs, subject.settings, Probe())
+            found = faults(subject.card, result, inputs, subject.settings)
             if found:
                 raise Fails(f"{'; '.join(found)} (with {', '.join(inputs) or 'no input'})")
     shown = ", ".join(f"{port.name}: {port}" for port in subject.card.outputs)
@@ -110,15 +110,15 @@ def settings(subject: Subject) -> str:
                     if item.at == "load":
                         subject.tool.make(chosen)
                         continue
-                    results = subject.caller.call(instance, inputs, chosen, Probe())
+                    result = subject.caller.call(instance, inputs, chosen, Probe())
                 except Exception as error:
                     raise Fails(f"{item.name}={value!r} raised {type(error).__name__}: {error}") from error
-                found = faults(subject.card, results, inputs, chosen)
+                found = faults(subject.card, result, inputs, chosen)
                 if found:
                     raise Fails(f"with {item.name}={value!r}: {'; '.join(found)}")
     if not tried:
         raise Skip("no setting has declared choices")
-    return f"{tried} declared choices work"
+    return "the one other choice that is declared works" if tried == 1 else f"all {tried} other declared choices work"
 
 
 def determinism(subject: Subject) -> str:

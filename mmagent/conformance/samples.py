@@ -11,6 +11,7 @@ from typing import Any
 
 from mmagent.card import ANY, Port, Scalar
 from mmagent.errors import MediaError
+from mmagent.graph.ports import resolve
 from mmagent.media import Audio, Embedding, Image, Media, Points, Speech, Text, Video, modality
 
 Wanted = Mapping[str, Any]
@@ -21,7 +22,7 @@ def sample(port: Port, settings: Mapping[str, Scalar] | None = None, variant: in
 
     A constraint `"$rate"` takes the value of the setting `rate`.
     """
-    wanted = resolve(port.constraints, settings or {})
+    wanted = {key: value for key, value in resolve(port, settings or {}).constraints.items() if value is not None}
     name = "text" if port.modality == ANY else port.modality
     builder = _BUILDERS.get(name)
     if builder is not None:
@@ -34,29 +35,11 @@ def sample(port: Port, settings: Mapping[str, Scalar] | None = None, variant: in
                 f"give one with --in {port.name}=FILE, or add a classmethod sample(cls, variant) to its class"
             )
         made = own(variant)
-    missed = unmet(made, wanted)
+    facts = made.describe()
+    missed = [f"{key}={value}" for key, value in wanted.items() if facts.get(key) != value]
     if missed:
         raise MediaError(f"no sample for port {port.name} has {missed[0]}; give one with --in {port.name}=FILE")
     return made
-
-
-def resolve(constraints: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The constraints with `"$name"` replaced by the setting's value; one whose setting is None falls away.
-
-    >>> resolve({"rate": "$rate", "channels": 1}, {"rate": 16000})
-    {'rate': 16000, 'channels': 1}
-    """
-    found = {
-        key: settings.get(value[1:]) if isinstance(value, str) and value.startswith("$") else value
-        for key, value in constraints.items()
-    }
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def unmet(value: Media, wanted: Mapping[str, Scalar]) -> list[str]:
-    """The constraints that `value` does not meet, each as `key=wanted (it has …)`."""
-    facts = value.describe()
-    return [f"{key}={want} (it has {facts.get(key)})" for key, want in wanted.items() if facts.get(key) != want]
 
 
 def _text(wanted: Wanted, variant: int) -> Media:
@@ -101,8 +84,8 @@ def _video(wanted: Wanted, variant: int) -> Media:
     count = int(wanted.get("frames", round(fps * wanted.get("seconds", 1.0))))
     y, x = np.mgrid[0:height, 0:width]
     frames = [np.stack([(x * 4 + 8 * n) % 256, y * 4 % 256, (x + y + 40 * variant) % 256], -1) for n in range(count)]
-    sound = Audio(*_tone({"seconds": count / fps}, variant, harmonics=1)) if wanted.get("sound") else None
-    return Video(np.stack(frames).astype("uint8"), fps, audio=sound)
+    tone = _tone({"seconds": count / fps}, variant, harmonics=1) if wanted.get("sound", True) else None
+    return Video(np.stack(frames).astype("uint8"), fps, audio=Audio(*tone) if tone else None)
 
 
 def _points(wanted: Wanted, variant: int) -> Media:

@@ -63,5 +63,5 @@ class Subject:
 
     def run(self, instance: Instance, variant: int = 0) -> list[str]:
         """The digests of one call with the variant's inputs and seed."""
-        results = self.caller.call(instance, self.inputs(variant), self.settings, Probe(seed=variant))
-        return digests(self.card, results)
+        result = self.caller.call(instance, self.inputs(variant), self.settings, Probe(seed=variant))
+        return digests(self.card, result)
