@@ -26,7 +26,7 @@ def join(texts: list[Text], between: str = " ") -> Text:
     return Text(between.join(text.text for text in texts))
 
 
-@tool(inline=True)
+@tool(inline=True, lossy=True)
 def count(items: list[Media]) -> Text:
     """How many items there are, in digits."""
     return Text(str(len(items)))

@@ -212,11 +212,11 @@ def _short(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text for SVG: escaped, and without the control characters that XML has no way to write."""
-    return escape("".join(letter if letter >= " " or letter in "\t\n" else "�" for letter in text))
+    """Text for SVG: escaped, and without the characters that XML has no way to write."""
+    return escape("".join(letter if letter.isprintable() or letter in "\t\n" else "\ufffd" for letter in text))
 
 
 def _quoted(text: str) -> str:
     """Text for a Mermaid label, where entities begin with `#`."""
-    codes = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "\n": " ", "`": "#96;"}
-    return "".join(codes.get(letter, letter) for letter in text)
+    codes = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\n": " "}
+    return "".join(codes.get(letter, letter if letter.isprintable() else "\ufffd") for letter in text)

@@ -139,7 +139,7 @@ class Library:
     def _unknown(self, name: str, kind: str = "tool or graph") -> UnknownName:
         names = {*shelf.graph_files(), *self._graphs}
         if kind != "graph":
-            names |= {card.name for card in self.cards()} | {card.short for card in self.cards()}
+            names |= {card.short for card in self.cards()}
         near = difflib.get_close_matches(name, sorted(names), 3)
         fix = f"did you mean {' or '.join(near)}?" if near else "`mmagent tools list` and `graph list` show them all"
         return UnknownName(f"no {kind} {name!r} is on a shelf; {fix}")
