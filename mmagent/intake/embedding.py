@@ -20,6 +20,11 @@ _MEMBERS = ("states.npy", "mask.npy", "space.npy")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+def is_space(space: object) -> bool:
+    """Whether that can name a space: a short string that can be printed."""
+    return isinstance(space, str) and space.isprintable() and 0 < len(space) <= 200
+
+
 def encode(states: Array, mask: Array, space: str) -> bytes:
     """The embedding as a `.npz` that numpy.load reads; the same embedding is always the same bytes."""
     import numpy as np
@@ -56,6 +61,6 @@ def decode(data: bytes, name: str = "", limits: Limits | None = None) -> tuple[A
         )
     if not np.isfinite(states).all():
         raise IntakeError(f"{name}: states are NaN or infinite; compute them again")
-    if space.shape != () or space.dtype.kind != "U" or not 0 < len(str(space)) <= 200:
+    if space.shape != () or space.dtype.kind != "U" or not is_space(str(space)):
         raise IntakeError(f"{name}: space is one short name like 'sd15.text'; save it with Embedding.save")
     return states, mask, str(space)

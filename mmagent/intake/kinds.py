@@ -22,9 +22,12 @@ _ENDINGS: Mapping[str, str] = {
 _BEGINNINGS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), modality)
     for pattern, modality in (
-        (rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|BM.{4}\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s|RIFF....WEBP", "image"),
+        (
+            rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|BM.{4}\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s(?:#[^\n]*\n)?\s*\d|RIFF....WEBP",
+            "image",
+        ),
         (rb"....ftyp(?:avif|avis|heic|heix|mif1)", "image"),
-        (rb"RIFF....WAVE|fLaC|OggS|ID3|\xff[\xe2-\xe7\xf2-\xff]|FORM....AIF|\.snd", "audio"),
+        (rb"RIFF....WAVE|fLaC|OggS|ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]|FORM....AIF|\.snd", "audio"),
         (rb"....ftypM4[AB]", "audio"),
         (rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI |GIF8[79]a", "video"),
         (rb"\x93NUMPY|ply\r?\n", "points"),

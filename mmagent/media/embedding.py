@@ -27,7 +27,9 @@ class Embedding(Media, modality="embedding", suffix=".npz", mime="application/x-
     def __init__(self, states: object, space: str, mask: object | None = None, *, digest: str = "") -> None:
         import numpy as np
 
-        if not (isinstance(space, str) and space.isprintable() and 0 < len(space) <= 200):
+        from mmagent.intake.embedding import is_space
+
+        if not is_space(space):
             raise MediaError(f"the space of an Embedding is a short name like 'sd15.text', not {space!r:.80}")
         try:
             values = np.asarray(states, dtype="float32")
