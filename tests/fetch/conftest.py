@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mmagent import fetch
 from mmagent.fetch import catalogue
 from mmagent.fetch.catalogue import WeightSet
 from mmagent.fetch.packages import Wheel
@@ -26,8 +27,10 @@ def payload() -> File:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and no weights folder of the user's."""
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """An empty cache, and no weights folder of the user's; tests on real weights keep both."""
+    if request.node.get_closest_marker("weights"):
+        return fetch.cache_folder()
     monkeypatch.setenv("MMAGENT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MMAGENT_WEIGHTS", raising=False)
     return tmp_path / "cache" / "weights"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,3 +234,16 @@ def sounds() -> list[Audio]:
 def test_declared_speech_is_not_doubted(load: Load, ctx: Listener) -> None:
     hum = Speech(np.sin(np.arange(16_000) / 20) * 0.1, 16_000)
     assert load("speech-detector.v1").run(hum, ctx).speech is hum
+
+
+@pytest.mark.weights
+def test_calls_at_once_give_what_calls_in_turn_give(load: Load, listen: Listen) -> None:
+    """The cards say `reentrant`."""
+
+    def both(sentence: str) -> tuple[Speech, str]:
+        speech = speak(load, listen(), sentence)
+        return speech, hear(load, listen(), speech)
+
+    jobs = SENTENCES * 3
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(both, jobs)) == [both(sentence) for sentence in jobs]
