@@ -161,4 +161,6 @@ def _media(request: Conversation, steps: Sequence[StepRun], parts: Sequence[Outc
         yield from (medium for _, medium in _ended(step.result.events))
         for served in step.served.values():
             yield from served.signal.refs
+            if served.signal.states is not None:
+                yield served.signal.states
     yield from (part.medium for part in parts if part.medium is not None)

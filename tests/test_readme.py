@@ -1,0 +1,71 @@
+"""Everything the README shows runs, in the order in which it is shown, on the real weights."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    return tmp_path
+
+
+@pytest.mark.weights
+@pytest.mark.timeout(600)
+def test_the_python_snippets_run_one_after_another(folder: Path) -> None:
+    script = folder / "readme.py"
+    script.write_text("\n".join(blocks("python")), "utf-8")
+    done = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Speech(rate=24000" in done.stdout and "('hum.v1',)" in done.stdout
+    assert {"1.txt", "2.wav", "trace.html", "trace.json"} <= {path.name for path in (folder / "out").iterdir()}
+
+
+COMMANDS = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.mark.weights
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("mmagent ")])
+def test_the_commands_run(folder: Path, command: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )  # noqa: S602 - the README's own lines
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip()
+
+
+def test_every_command_is_known() -> None:
+    makes = [command for command in COMMANDS if command.startswith("make ")]
+    assert makes == ["make demo", "make test"]
+    assert all(command.startswith(("make ", "mmagent ")) for command in COMMANDS)
+    for target in makes:
+        subprocess.run([*target.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_file_tree_is_true() -> None:
+    tree = re.findall(r"^    ([\w./]+)/? +\S", README, flags=re.MULTILINE)
+    assert len(tree) > 8
+    for name in tree:
+        assert (ROOT / name).exists(), name
+
+
+def test_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / link).exists(), link
