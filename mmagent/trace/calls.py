@@ -47,7 +47,7 @@ def table(trace: Trace, gallery: Gallery) -> Html:
             "tr", element("th", f"Step {index + 1}", colspan=len(HEADINGS), scope="rowgroup"), class_="group"
         )
         rows = []
-        for call in step.calls:
+        for call in step.begun:
             node = nodes.get(call.node)
             part = trace.part_at(index, node.place) if node and node.place is not None else None
             rows.append(_row(call_id(index, call), call, _origin(node, part), nested[call.span], gallery))

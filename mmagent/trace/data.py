@@ -81,6 +81,11 @@ class Step:
     spec: str
     """The turn's graph as YAML."""
 
+    @property
+    def begun(self) -> tuple[Call, ...]:
+        """Its calls in the order in which they began."""
+        return tuple(sorted(self.calls, key=lambda call: (call.started, call.span)))
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -126,7 +131,7 @@ class Trace:
     @property
     def calls(self) -> tuple[Call, ...]:
         """Every call of the turn, in the order in which they began."""
-        return tuple(call for step in self.steps for call in step.calls)
+        return tuple(call for step in self.steps for call in step.begun)
 
     @property
     def routes(self) -> tuple[Route, ...]:

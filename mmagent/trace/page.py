@@ -13,6 +13,7 @@ from importlib.resources import files
 from mmagent.media import Media
 from mmagent.trace.calls import table
 from mmagent.trace.data import Trace
+from mmagent.trace.drawing import drawings
 from mmagent.trace.exchange import captions, reply, request
 from mmagent.trace.gallery import Gallery
 from mmagent.trace.markup import Child, Html, element, fragment, trusted
@@ -34,6 +35,7 @@ def page(trace: Trace, media: Mapping[str, Media]) -> str:
     sections: list[tuple[str, str, Child]] = [
         ("request", "Request", asked),
         ("reply", "Reply", answered),
+        ("graph", "Graph", drawings(trace)),
         ("timeline", "Timeline", timeline(trace)),
         ("routes", "Routes", routes(trace, gallery)),
         ("calls", "Calls", table(trace, gallery)),

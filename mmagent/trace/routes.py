@@ -48,7 +48,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> Html | None:
     columns = ("", "Way", "Wire", "Expected", "Why")
     head = element("thead", element("tr", [element("th", name, scope="col") for name in columns]))
     table = element("table", head, element("tbody", [_candidate(item) for item in candidates]), class_="candidates")
-    return element("details", element("summary", summary), table, open=len(candidates) <= 12)
+    return element("details", element("summary", summary), table, open=len(candidates) <= 6)
 
 
 def _candidate(candidate: Candidate) -> Html:

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from mmagent.engine.events import Call
 from mmagent.trace.data import Part, Route, Trace
-from mmagent.trace.words import chain, duration, facts, line, tally, verdict, visible
+from mmagent.trace.words import chain, count, duration, facts, line, tally, verdict, visible
 
 INDENT = "  "
 WIDTH = 240
 """Characters of a row; what tools and models wrote is cut there."""
 
 
-def summary(trace: Trace, refused: bool = True) -> str:
+def summary(trace: Trace, refused: bool = False) -> str:
     """The turn in brief: what came back and when, how each part was routed, and every call with its seconds.
 
-    `refused` includes the candidates that the router did not take. The last line has no newline.
+    `refused` lists the candidates that the router did not take, which are only counted otherwise. The last line
+    has no newline.
     """
     blocks = [_head(trace)]
     if trace.parts:
@@ -25,8 +26,8 @@ def summary(trace: Trace, refused: bool = True) -> str:
         blocks.append(["routes", *(row for route in trace.routes for row in _route(route, refused))])
     for number, step in enumerate(trace.steps, 1):
         name = "calls" if len(trace.steps) == 1 else f"calls of step {number}"
-        rows = [_call(call) for call in step.calls]
-        errors = [INDENT + line(f"{call.node}: {call.error}", WIDTH) for call in step.calls if call.error]
+        rows = [_call(call) for call in step.begun]
+        errors = [INDENT + line(call.error, WIDTH) for call in step.begun if call.error]
         blocks.append([name, *_columns(rows), *errors])
     return visible("\n\n".join("\n".join(block) for block in blocks))
 
@@ -47,9 +48,10 @@ def _part(number: int, part: Part, trace: Trace) -> list[str]:
 def _route(route: Route, refused: bool) -> list[str]:
     caption = f" “{line(route.caption)}”" if route.caption else ""
     taken = f"{chain(route.path)} by {route.wire}" if route.path else "no way"
-    first = f"{route.modality}{caption}: {taken} ({route.reason})"
-    others = [item for item in route.candidates if not item.accepted] if refused else []
-    rest = [f"{verdict(item)} {chain(item.path)} by {item.wire}: {item.reason}" for item in others]
+    others = [item for item in route.candidates if not item.accepted]
+    number = f"; {count(len(others), 'other')} refused" if others else ""
+    first = f"{route.modality}{caption}: {taken} ({route.reason}{number})"
+    rest = [f"{verdict(item)} {chain(item.path)} by {item.wire}: {item.reason}" for item in others if refused]
     return [INDENT + line(first, WIDTH), *(INDENT * 2 + line(row, WIDTH) for row in rest)]
 
 

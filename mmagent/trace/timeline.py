@@ -38,7 +38,7 @@ def timeline(trace: Trace) -> Html:
     rows += [_marks(name, row, end) for name, row in marks.items() if row]
     for index, step in enumerate(trace.steps):
         nested = depths(step.calls)
-        rows += [_bar(call_id(index, call), call, nested[call.span], end) for call in step.calls]
+        rows += [_bar(call_id(index, call), call, nested[call.span], end) for call in step.begun]
     return element("ol", rows, class_="timeline")
 
 

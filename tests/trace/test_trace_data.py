@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmagent.trace import Trace
@@ -26,6 +27,13 @@ def test_every_signal_leads_to_the_part_of_its_modality(turn: Turn) -> None:
     assert [(route.modality, part and part.modality) for route, part in turn.trace.signals] == [
         ("speech", "speech"), ("image", "image"), ("audio", "audio"), ("video", "video"),
     ]  # fmt: skip
+
+
+def test_calls_come_in_the_order_in_which_they_began(turn: Turn) -> None:
+    step = turn.trace.steps[0]
+    late = replace(step, calls=step.calls[::-1])
+    assert late.begun == step.calls
+    assert replace(turn.trace, steps=(late, *turn.trace.steps[1:])).calls == turn.trace.calls
 
 
 def test_cached_calls_are_counted(turn: Turn) -> None:

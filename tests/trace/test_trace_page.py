@@ -52,12 +52,13 @@ def test_every_link_leads_to_something_on_the_page(seen: Reading) -> None:
     assert set(seen.values("data-call")) <= set(seen.values("id"))
 
 
-def test_every_call_is_a_row_and_a_bar(turn: Turn, seen: Reading) -> None:
+def test_every_call_is_a_row_a_bar_and_a_node(turn: Turn, seen: Reading) -> None:
     rows = [attributes["id"] for attributes in seen.all("tr") if "id" in attributes]
     assert len(rows) == len(turn.trace.calls)
     for row in rows:
         links = [attributes.get("class") or "" for attributes in seen.all("a") if attributes.get("href") == f"#{row}"]
         assert any("bar" in link for link in links)
+        assert any("node" in link for link in links)
 
 
 def test_the_policy_allows_nothing_but_the_page_itself_and_its_one_script(turn: Turn) -> None:

@@ -26,14 +26,15 @@ def test_it_tells_parts_routes_and_calls_in_their_order(turn: Turn) -> None:
 def test_it_says_what_failed_and_why(turn: Turn) -> None:
     text = summary(turn.trace)
     assert "failed: node 3/hum failed: too dark" in text
-    assert "3/hum: ValueError: too dark" in text
+    assert "\n  ValueError: too dark" in text
     assert "no way (no tool makes it)" in text
 
 
-def test_refused_candidates_can_be_left_out(turn: Turn) -> None:
+def test_refused_candidates_are_counted_or_listed(turn: Turn) -> None:
     refused = "refused paint.v1 → say-what.v1 by text: it takes more steps"
-    assert refused in summary(turn.trace)
-    assert "refused" not in summary(turn.trace, refused=False)
+    assert refused in summary(turn.trace, refused=True)
+    assert refused not in summary(turn.trace)
+    assert "(it takes the caption; 1 other refused)" in summary(turn.trace)
 
 
 def test_what_models_and_tools_wrote_cannot_steer_the_terminal_or_forge_lines(turn_of: Made) -> None:
