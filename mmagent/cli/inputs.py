@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mmagent.card import ANY, Card, Port, Scalar, Setting
 from mmagent.media import Media, Text, modality
+
+if TYPE_CHECKING:
+    from mmagent.registry import Registry
 
 
 def pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
@@ -81,3 +85,14 @@ def _is_file(value: str) -> bool:
         return Path(value).is_file()
     except (OSError, ValueError):  # too long for a path, or with a null byte
         return False
+
+
+def registry_with(tool_files: Sequence[str]) -> Registry:
+    """The registry with the tools of further Python files; BrokenTool if one of them cannot be used."""
+    from mmagent.conformance import load_file
+    from mmagent.registry import registry
+
+    known = registry.copy()
+    for file in tool_files:
+        known.add(*load_file(file))
+    return known
