@@ -5,9 +5,12 @@ Settings of the voice: speed and pitch. The noise in the sound is drawn from the
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Annotated, Any
 
 from mmagent import Constraint, Context, MissingExtra, Speech, Text, Tool
+from mmagent.errors import DigestMismatch
 
 RATE = 24_000
 SILENCE = 0.2  # seconds
@@ -33,8 +36,18 @@ class Say(
             from hibari import Hibari
         except ImportError as error:
             raise MissingExtra("hibari-tts", "pocket", self.card.name) from error
-        self._voice = Hibari()
+        voice = Hibari()
+        self._check(Path(voice.model_path))
+        self._voice = voice
         self._voice.phonemize("Ready.")  # reads its dictionaries, which it would do in the first call
+
+    def _check(self, model: Path) -> None:
+        """Refuse another voice than the one that the card names: cached sounds go by its digest."""
+        if hashlib.sha256(model.read_bytes()).hexdigest() != self.card.weights:
+            raise DigestMismatch(
+                f"{self.card.name}: {model} is not the voice of hibari-tts 0.2.1; "
+                "install that one with: pip install 'mmagent[pocket]'"
+            )
 
     def unload(self) -> None:
         del self._voice

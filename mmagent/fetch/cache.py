@@ -53,7 +53,10 @@ def intact(folder: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     if moved:
-        _write_stamps(folder, stamps)
+        try:
+            _write_stamps(folder, stamps)
+        except OSError:
+            pass  # a cache that others own: it is right all the same, and will be hashed again
     return bool(stamps)
 
 

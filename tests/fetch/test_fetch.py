@@ -155,6 +155,23 @@ def test_a_touched_file_is_hashed_once_and_then_trusted_again(register: Register
     assert shop.sold == 1
 
 
+def test_a_right_set_in_a_cache_that_cannot_be_written_is_used(
+    register: Register, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(content)
+    register(shop)
+    folder = fetch.fetch("tiny")
+    os.utime(folder / "model.bin", ns=(5, 5))
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError("a cache of others")
+
+    # Not by chmod: root may write everywhere.
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert fetch.fetch("tiny") == folder
+    assert shop.sold == 1
+
+
 @pytest.mark.parametrize("stamps", ["", "[]", "{}", '{"model.bin": 3}', "\x00"])
 def test_a_spoiled_record_means_fetching_again(register: Register, content: bytes, stamps: str) -> None:
     shop = Shop(content)

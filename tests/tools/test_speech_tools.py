@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmagent import Audio, Speech, Text
-from mmagent.errors import Cancelled
+from mmagent.errors import Cancelled, DigestMismatch
 from mmagent.registry import registry
 
 if TYPE_CHECKING:
@@ -86,6 +86,12 @@ def test_the_detector_leaves_by_exactly_one_of_two_optional_ports() -> None:
         ("speech", "speech", True),
         ("sound", "audio", True),
     ]
+
+
+def test_another_voice_than_the_cards_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "hibari.onnx").write_bytes(b"another")
+    with pytest.raises(DigestMismatch, match=r"hibari-tts 0\.2\.1"):
+        module("say").Say()._check(tmp_path / "hibari.onnx")
 
 
 # -- real weights
