@@ -47,10 +47,8 @@ def check_call(work: Work, name: str, node: NodeSpec, tool: ToolCard) -> None:
     fallbacks = _fallbacks(work, name, node, card) if node.fallback else ()
     values = work.values
     for port in outputs:
-        value = Value((Origin(name, port.name),), port, absent or port.optional)
-        values[f"{name}.{port.name}"] = value
-        if tool.only is not None:
-            values[name] = value
+        source = name if tool.only is not None else f"{name}.{port.name}"
+        values[source] = Value((Origin(name, port.name),), port, absent or port.optional)
     work.nodes.append(CheckedNode(name, card, settings, edges, outputs, node, False, fallbacks))
 
 

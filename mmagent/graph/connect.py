@@ -7,7 +7,7 @@ from dataclasses import replace
 from mmagent.card import Port
 from mmagent.graph import advice
 from mmagent.graph.checked import Origin
-from mmagent.graph.ports import misfit
+from mmagent.graph.ports import misfit, show_port
 from mmagent.graph.routes import Route, routes
 from mmagent.graph.spec import NodeSpec, Source
 from mmagent.graph.work import ToolCard, Value, Work
@@ -86,7 +86,7 @@ def join(one: str, other: str) -> str | None:
 
 
 def _route(work: Work, given: Port, target: Port) -> Route | None:
-    key = str(given), str(target)
+    key = show_port(given), show_port(target)
     if key not in work.routes:
         best = routes(work.library.cards(), given, target, limit=1, each=given.many)
         work.routes[key] = best[0] if best else None

@@ -31,6 +31,7 @@ def dissolve(work: Work, name: str, node: NodeSpec, inner: GraphSpec, run: Calla
     except GraphError as error:
         work.faults += [fault for fault in error.faults if fault not in work.faults]
         return
+    del work.values[name]
     given = _enter(work, name, node, checked)
     absent = any(given[key].absent for key, port in checked.inputs.items() if not port.optional)
     for item in checked.nodes:
@@ -42,9 +43,7 @@ def dissolve(work: Work, name: str, node: NodeSpec, inner: GraphSpec, run: Calla
         if origin.node == INPUT and port.many and not given[origin.port].port.many:
             got = f"{given[origin.port].port}, which output {output} passes on"
             work.fault(name, origin.port, str(port), got, "connect a list")
-        work.values[f"{name}.{output}"] = value
-        if len(inner.outputs) == 1:
-            work.values[name] = value
+        work.values[name if len(inner.outputs) == 1 else f"{name}.{output}"] = value
 
 
 def _enter(work: Work, name: str, node: NodeSpec, checked: CheckedGraph) -> dict[str, Value]:
@@ -69,10 +68,10 @@ def _moved(origins: tuple[Origin, ...], outer: str, given: dict[str, Value]) -> 
 
 
 def _used(work: Work, name: str, inner: GraphSpec) -> set[str] | None:
-    """Which outputs of the inner graph are read at all; None for all of them."""
+    """Which outputs of the inner graph are read at all; None for all of them, also where none is read by name."""
     head = f"{name}."
     read = {source.removeprefix(head) for source in _sources(work.spec) if source.startswith(head)}
-    return read & inner.outputs.keys() if len(inner.outputs) > 1 else None
+    return read & inner.outputs.keys() or None
 
 
 def _sources(spec: GraphSpec) -> Iterator[Source]:

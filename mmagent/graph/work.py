@@ -51,7 +51,11 @@ class ToolCard:
 
 
 class Work:
-    """One graph being checked. `values` holds every source by the text that names it; None has a fault of its own."""
+    """One graph being checked.
+
+    `values` holds every source by the text that names it: an input, a node with one output, `node.output` of one
+    with several. None stands for a node with a fault of its own.
+    """
 
     def __init__(
         self, spec: GraphSpec, library: Catalog, wanted: Collection[str] | None, inside: tuple[GraphSpec, ...]
@@ -61,6 +65,7 @@ class Work:
         self.place = spec.origin or spec.name
         self.faults: list[Fault] = []
         self.tools: dict[str, ToolCard | GraphSpec | None] = {}
+        self.missing: dict[str, str] = {}
         self.values: dict[Source, Value | None] = {}
         self.inputs: dict[str, Port] = dict(spec.inputs)
         self.nodes: list[CheckedNode] = []
@@ -80,17 +85,19 @@ class Work:
         return name if name in nodes else None
 
     def tool(self, name: str, node: str, port: str = "") -> ToolCard | GraphSpec | None:
-        """The tool or graph that a node names; a fault, noted once, and None if there is none."""
+        """The tool or graph that a node names; a fault and None if there is none."""
         if name not in self.tools:
             self.tools[name] = None
             try:
                 found = self.library.find(name)
                 self.tools[name] = ToolCard(found) if isinstance(found, Card) else found
             except RegistryError as error:
-                reason, _, fix = str(error).partition("; ")
-                self.fault(node, port, "a tool or graph on a shelf", reason, fix or "mend its file")
+                self.missing[name] = str(error)
             except GraphError as error:
                 self.faults += error.faults
+        if name in self.missing:
+            reason, _, fix = self.missing[name].partition("; ")
+            self.fault(node, port, "a tool or graph on a shelf", reason, fix or "mend its file")
         return self.tools[name]
 
     def value(self, source: Source, node: str, port: str) -> Value | None:
@@ -105,8 +112,13 @@ class Work:
             fix = nearest(source.partition(".")[0], known, f"use one of {', '.join(known) or 'none'}")
             self.fault(node, port, "an input or a node of the graph", f"the source {source}", fix)
             return None
-        made = [text for text, value in self.values.items() if value and text.startswith(f"{owner}.")]
+        only = self.values.get(owner)
+        if only is not None and source == f"{owner}.{only.port.name}":
+            return self.values.setdefault(source, only)
+        made = [f"{owner}.{only.port.name}"] if only is not None else []
+        made += [text for text, value in self.values.items() if value and text.startswith(f"{owner}.")]
         if made:  # otherwise the owner has a fault of its own, or lies on a cycle
-            fix = nearest(source, made, f"say {' or '.join(made)}")
+            all_of_them = f"say {' or '.join(made)}"
+            fix = all_of_them if source == owner else nearest(source, made, all_of_them)
             self.fault(node, port, f"an output of node {owner}", f"{source}, which is not one", fix)
         return None

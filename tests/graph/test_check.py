@@ -349,6 +349,11 @@ def test_all_faults_come_together_and_do_not_cascade() -> None:
     ]
 
 
+def test_every_node_that_names_an_unknown_tool_is_told() -> None:
+    text = "inputs: {t: text}\nnodes: {a: {tool: x, in: {text: t}}, b: {tool: x, in: {text: a}}}\noutputs: {o: b}"
+    assert [item.node for item in faults(text)] == ["a", "b"]
+
+
 def test_a_fault_names_the_file() -> None:
     spec = yaml.parse("graph: test\ninputs: {t: text}", "shelf/test.yaml")
     with pytest.raises(GraphError, match=r"shelf/test\.yaml: node outputs"):
@@ -411,6 +416,19 @@ def test_a_graph_within_a_graph_dissolves_into_paths() -> None:
 def test_only_the_outputs_that_are_read_are_required_of_it() -> None:
     made = checked("inputs: {t: text}\nnodes: {deep: {tool: inner, in: {line: t}}}\noutputs: {o: deep.loud}", INNER)
     assert [item.name for item in made.nodes] == ["deep/loud"]
+
+
+def test_a_graph_with_several_outputs_is_read_by_their_names() -> None:
+    text = "inputs: {t: text}\nnodes: {deep: {tool: inner, in: {line: t}}}\n"
+    assert "got deep, which is not one; fix: say deep.loud or deep.quiet" in fault(text + "outputs: {o: deep}", INNER)
+    assert "got deep.lout, which is not one; fix: did you mean" in fault(text + "outputs: {o: deep.lout}", INNER)
+
+
+def test_an_only_output_may_be_read_by_its_name_or_by_the_node() -> None:
+    text = "inputs: {t: text}\nnodes: {a: {tool: upper, in: {text: t}}, b: {tool: join, in: {texts: [a, a.text]}}}\n"
+    made = checked(text + "outputs: {o: b, p: b.text}")
+    assert node(made, "b").edges[0].origins == (Origin("a", "text"), Origin("a", "text"))
+    assert made.outputs["o"] == made.outputs["p"]
 
 
 def test_graphs_nest_twice() -> None:
