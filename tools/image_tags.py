@@ -1,6 +1,6 @@
 """What a photograph shows, as names from ImageNet's thousand.
 
-Names of the classes: see the first line of image_tags.txt.
+The names, with their licence, are in image_tags.txt.
 """
 
 from __future__ import annotations
