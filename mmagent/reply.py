@@ -110,7 +110,7 @@ class Reply:
         for path in sorted((source / MEDIA).glob("*")):
             kind = modality(str(trace.media.get(path.stem, {}).get("modality", "text")))
             media[path.stem] = kind.decode(path.read_bytes(), path.name)
-        captions = {route.place: route.caption for route in trace.routes}
+        captions = {part.place: route.caption for route, part in trace.signals if part is not None}
         parts = [
             media[part.handle.digest]
             if part.handle and part.handle.digest in media

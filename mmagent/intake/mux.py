@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     Sound = tuple[Array, int]
 
 CODECS: dict[str, tuple[str, str, str, str, dict[str, str]]] = {
-    # FFV1 in bgr0 and float PCM are exact. One slice and thread: left alone, slices follow the number of threads,
-    # and the same video would be other bytes elsewhere; four slices do not fit the smallest pictures.
-    ".mkv": ("matroska", "ffv1", "bgr0", "pcm_f32le", {"level": "3", "slices": "1", "threads": "1"}),
+    # FFV1 in bgr0 and float PCM are exact. Level 1 has no slices: those of level 3 follow the number of threads, so
+    # that the same video would be other bytes elsewhere, and no one number of them fits small and large pictures.
+    ".mkv": ("matroska", "ffv1", "bgr0", "pcm_f32le", {"level": "1", "threads": "1"}),
     ".mp4": ("mp4", "libx264", "yuv420p", "aac", {"crf": "18"}),
     ".webm": ("webm", "libvpx-vp9", "yuv420p", "libopus", {"crf": "24", "b": "0", "cpu-used": "4"}),
 }

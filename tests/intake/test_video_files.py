@@ -222,3 +222,10 @@ def test_a_video_with_more_channels_than_a_codec_has_says_so() -> None:
     video = Video(flat(2), fps=10, audio=Audio(np.zeros((10, 20), "float32"), 16_000))
     with pytest.raises(MediaError, match=r"\.mp4 cannot hold 24x16 at 10 fps with 20 channels"):
         video.encode(".mp4")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (301, 7), (300, 451), (3, 2000), (720, 1280)])
+def test_a_video_of_any_size_is_kept_exactly(size: tuple[int, int]) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), "uint8")
+    video = Video(frames, fps=8)
+    assert Video(video.encode(".mkv")) == video
