@@ -1,14 +1,13 @@
-"""Moving pictures in picture formats: GIF, WebP and PNG animations to frames, and frames to GIF.
-
-GIF89a: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
-"""
+"""Moving pictures in picture formats: GIF, WebP and PNG animations to frames, and frames to GIF."""
 
 from __future__ import annotations
 
 import io
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mmagent.errors import IntakeError
+from mmagent.intake import gif
 from mmagent.intake.image import open_picture, to_pil
 from mmagent.intake.limits import Limits
 
@@ -25,34 +24,10 @@ _STILL = 0.1
 def moves(data: bytes) -> bool:
     """Whether a GIF, WebP or PNG file holds more than one frame."""
     if data.startswith(b"GIF8"):
-        return _gif_frames(data) > 1
+        return len(list(islice(gif.extents(data), 2))) > 1
     if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8X":
         return len(data) > 20 and bool(data[20] & 2)
     return data.startswith(b"\x89PNG") and b"acTL" in data[: max(data.find(b"IDAT"), 0)]
-
-
-def _gif_frames(data: bytes, most: int = 2) -> int:
-    """Image blocks in a GIF, counted up to `most` by walking its blocks."""
-    if len(data) < 13:
-        return 0
-    place, count = 13 + _table(data[10]), 0
-    while count < most and place < len(data):
-        kind = data[place]
-        if kind == 0x2C and place + 9 < len(data):
-            count += 1
-            place += 11 + _table(data[place + 9])
-        elif kind == 0x21:
-            place += 2
-        else:
-            break
-        while place < len(data) and data[place]:  # sub-blocks, each led by its length
-            place += data[place] + 1
-        place += 1
-    return count
-
-
-def _table(flags: int) -> int:
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def decode(data: bytes, name: str, limits: Limits) -> tuple[list[bytes], tuple[int, int], list[float]]:

@@ -108,8 +108,9 @@ def _read(data: bytes, name: str, limits: Limits, pictures: bool) -> Film:
                     _add_sound(film, frame, resampler, name, limits)
             for rest in resampler.resample(None) if film.sound else ():
                 _keep_sound(film, rest, name, limits)
-    except (IntakeError, MemoryError):
+    except IntakeError:
         raise
+    # MemoryError is among them: so FFmpeg calls sizes that it refuses to allocate.
     except Exception as error:  # PyAV raises ValueError and others beside its own errors on damaged files
         raise IntakeError(f"{name}: the file is damaged or truncated, or its codec is unknown; convert it") from error
     if pictures and not film.frames:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mmagent.errors import IntakeError, MediaError
-from mmagent.intake import png16
+from mmagent.intake import gif, png16
 from mmagent.intake.limits import DEFAULT, Limits
 from mmagent.intake.source import NAMELESS, read
 
@@ -90,6 +90,11 @@ def open_picture(data: bytes, name: str, limits: Limits) -> PIL.ImageFile.ImageF
     """
     import PIL.Image
 
+    if data.startswith(b"GIF8"):
+        # Pillow grows the picture while it decodes, when a frame reaches beyond the canvas.
+        for right, bottom in gif.extents(data):
+            limits.check("pixels", right * bottom, name)
+            limits.check("decoded_bytes", right * bottom * 8, name)
     PIL.Image.init()
     for known in _FORMATS:
         factory, accept = PIL.Image.OPEN.get(known, (None, None))

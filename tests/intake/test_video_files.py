@@ -229,3 +229,30 @@ def test_a_video_of_any_size_is_kept_exactly(size: tuple[int, int]) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), "uint8")
     video = Video(frames, fps=8)
     assert Video(video.encode(".mkv")) == video
+
+
+def test_a_gif_whose_frame_reaches_beyond_its_canvas_is_refused_by_its_blocks() -> None:
+    """Pillow would grow the picture to that size, after its first size had been checked."""
+    data = bytearray(Video(flat(3), fps=10).encode(".gif"))
+    at = data.rindex(struct.pack("<BHHHH", 0x2C, 0, 0, 24, 16))
+    data[at + 5 : at + 9] = struct.pack("<HH", 12_000, 12_000)
+    for door in (Video, Image, Media.open):
+        with pytest.raises(IntakeError, match="144,000,000 pixels, the limit is 100,000,000"):
+            door(bytes(data))
+    data[at + 5 : at + 9] = struct.pack("<HH", 2_000, 2_000)
+    with pytest.raises(IntakeError, match="4,000,000 pixels, the limit is 1,000,000"):
+        Video(bytes(data), limits=Limits(pixels=1_000_000))
+
+
+def test_a_size_that_ffmpeg_refuses_to_allocate_is_damage() -> None:
+    """PyAV calls it MemoryError, though nothing was allocated."""
+
+    class Refusing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    whole = Video(flat(3), fps=10).encode(".mp4")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmagent.intake.container.io.BytesIO", Refusing)
+        with pytest.raises(IntakeError, match="damaged or truncated"):
+            Video(whole)
