@@ -22,7 +22,7 @@ _COLOURS: Mapping[str, tuple[str, str]] = {
     "generator": ("#fdebd3", "#c9741a"),
     "converter": ("#dcedfb", "#2f7fc1"),
     "reasoner": ("#fbe0e8", "#c2386b"),
-    "end": ("#e9ecef", "#6c757d"),
+    "terminal": ("#e9ecef", "#6c757d"),
 }
 _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 _INK, _SOFT, _LINE = "#1b1f24", "#4a525b", "#7d868f"
@@ -67,7 +67,7 @@ def mermaid(graph: CheckedGraph) -> str:
     lines = ["flowchart LR"]
     for box in boxes:
         text = _quoted(box.title) + (f"<br/>{_quoted(box.note)}" if box.note else "")
-        left, right = ("([", "])") if box.kind == "end" else ("[[", "]]") if box.piled else ("[", "]")
+        left, right = ("([", "])") if box.kind == "terminal" else ("[[", "]]") if box.piled else ("[", "]")
         style = f":::{box.kind}" + ("-inserted" if box.dashed else "")
         lines.append(f'    {names[box.key]}{left}"{text}"{right}{style}')
     lines += [f'    {names[item.start]} -->|"{_quoted(item.label)}"| {names[item.end]}' for item in arrows]
@@ -119,11 +119,12 @@ def svg(graph: CheckedGraph) -> str:
 
 def _parts(graph: CheckedGraph) -> tuple[list[_Box], list[_Arrow]]:
     boxes = [
-        _Box(("input", name), name, str(port), "end", f"input {name}: {port}") for name, port in graph.inputs.items()
+        _Box(("input", name), name, str(port), "terminal", f"input {name}: {port}")
+        for name, port in graph.inputs.items()
     ]
     boxes += [_node(node) for node in graph.nodes]
     boxes += [
-        _Box(("output", name), name, str(port), "end", f"output {name}: {port}")
+        _Box(("output", name), name, str(port), "terminal", f"output {name}: {port}")
         for name, port in graph.output_ports.items()
     ]
     made = {(node.name, port.name): port for node in graph.nodes for port in node.outputs}
@@ -166,7 +167,7 @@ def _size(box: _Box, ends: int) -> tuple[float, float]:
 
 def _drawn_box(box: _Box, x: float, y: float, width: float, height: float) -> Iterator[str]:
     fill, stroke = _COLOURS[box.kind]
-    corner = height / 2 if box.kind == "end" and height < 50 else 8
+    corner = height / 2 if box.kind == "terminal" and height < 50 else 8
     dash = ' stroke-dasharray="5 4"' if box.dashed else ""
     rect = f'width="{width:.1f}" height="{height:.1f}" rx="{corner:.1f}" fill="{fill}" stroke="{stroke}"'
     middle = x + width / 2

@@ -62,9 +62,14 @@ class Library:
         found = self.find(name)
         return found if isinstance(found, Card) else card_of(self.checked(found))
 
-    def cards(self) -> Sequence[Card]:
-        """The cards of every tool that can be loaded, by name."""
-        return self.registry.cards()
+    def cards(self, *, graphs: bool = False) -> list[Card]:
+        """The cards of every tool that can be loaded, by name; with `graphs`, then those of every graph that checks."""
+        found = self.registry.cards()
+        if graphs:
+            names = {card.name for card in found}
+            known = [self.card(item.name) for item in self.graphs() if not item.broken]
+            found += [card for card in known if card.name not in names]
+        return found
 
     def spec(self, name: str) -> GraphSpec | None:
         """The graph of that name, or None; GraphError if its file is not a graph."""

@@ -11,6 +11,7 @@ from mmagent.card import Port
 from mmagent.errors import GraphError, UnknownName
 from mmagent.graph import yaml
 from mmagent.graph.library import Library
+from mmagent.graph.routes import routes
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Image, Text
 from mmagent.tool import tool
@@ -61,6 +62,18 @@ def test_a_graph_is_a_tool_with_a_card(library: Library) -> None:
     assert card.inputs == (Port("line", "text"),)
     assert card.outputs == (Port("text", "text"),)
     assert [node.name for node in library.checked("twice").nodes] == ["a/up", "b"]
+
+
+def test_graphs_that_check_are_steps_on_routes_like_tools(graphs: Path, library: Library) -> None:
+    (graphs / "broken.yaml").write_text("graph: [")
+    (graphs / "tell.yaml").write_text(
+        "graph: tell\ninputs: {p: points}\nnodes: {c: {tool: count, in: {items: p}}}\noutputs: {t: c}"
+    )
+    assert "tell.v1" not in [card.name for card in library.cards()]
+    cards = library.cards(graphs=True)
+    assert {"tell.v1", "loud.v1", "upper.v1"} <= {card.name for card in cards}
+    assert "broken.v1" not in {card.name for card in cards}
+    assert [str(route) for route in routes(cards, "points", "text", limit=1)] == ["tell"]
 
 
 def test_the_card_of_a_graph_adds_up_its_longest_path(library: Library) -> None:
