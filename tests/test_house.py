@@ -19,6 +19,8 @@ LAYERS = [
     "card",
     "intake",
     "media",
+    "context",
+    "signature",
     "tool",
     "shelf",
     "tools",
