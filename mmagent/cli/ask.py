@@ -32,6 +32,8 @@ def agent_options(command: F) -> F:
         click.option("--force", multiple=True, metavar="MODALITY", help="It must be made at least once."),
         click.option("--forbid", multiple=True, metavar="MODALITY", help="It must not be made."),
         click.option("--max", "most", multiple=True, metavar="MODALITY=N", help="At most so many of it are made."),
+        click.option("--budget", type=click.FloatRange(min=0), metavar="SECONDS",
+                     help="The most that the tools of one part may be expected to take."),
         click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same reply."),
         click.option("--host", "hosts", multiple=True, help="Allow --in to be a URL of this host."),
     )  # fmt: skip
@@ -43,14 +45,16 @@ def agent_options(command: F) -> F:
 def make_agent(model: str, tool_files: Sequence[str]) -> Agent:
     """The agent, with the tools of further files; what is on the shelves is imported, user's modalities with it."""
     from mmagent.agent import Agent
-    from mmagent.conformance import load_file
+    from mmagent.conformance.files import load_file
     from mmagent.registry import registry
 
     registry.listings()
     return Agent(model, tools=[item for file in tool_files for item in load_file(file)])
 
 
-def make_policy(force: Sequence[str], forbid: Sequence[str], most: Sequence[str], seed: int) -> Policy:
+def make_policy(
+    force: Sequence[str], forbid: Sequence[str], most: Sequence[str], budget: float | None, seed: int
+) -> Policy:
     """The policy that the options describe; a usage error for one that contradicts itself."""
     from mmagent.conversation import Policy
     from mmagent.errors import ConversationError
@@ -64,7 +68,7 @@ def make_policy(force: Sequence[str], forbid: Sequence[str], most: Sequence[str]
     for name in (*force, *forbid, *(name for name, _ in counts)):
         modality(name)
     try:
-        return Policy(force=tuple(force), forbid=tuple(forbid), most=tuple(counts), seed=seed)
+        return Policy(force=tuple(force), forbid=tuple(forbid), most=tuple(counts), budget=budget, seed=seed)
     except ConversationError as error:
         raise click.UsageError(str(error)) from error
 

@@ -42,6 +42,7 @@ def command(
     force: Sequence[str],
     forbid: Sequence[str],
     most: Sequence[str],
+    budget: float | None,
     seed: int,
     hosts: Sequence[str],
     quiet: bool,
@@ -50,7 +51,7 @@ def command(
 
     Lines may come from a pipe; an error does not end the talk, and its exit code is the command's in the end.
     """
-    chat = Chat(make_agent(model, tool_files), make_policy(force, forbid, most, seed), hosts, quiet)
+    chat = Chat(make_agent(model, tool_files), make_policy(force, forbid, most, budget, seed), hosts, quiet)
     chat.pending += words.files(files, hosts)
     for line in _lines():
         if not chat.take(line):
@@ -169,7 +170,8 @@ def _changed(policy: Policy, given: Sequence[str]) -> Policy:
     if not seed.lstrip("-").isdigit():
         raise click.UsageError(f"seed is a whole number, not {seed!r}")
     names = {key: [name for name in found.get(key, "").split(",") if name] for key in ("force", "forbid", "max")}
-    new = make_policy(names["force"], names["forbid"], [item.replace(":", "=", 1) for item in names["max"]], int(seed))
+    counts = [item.replace(":", "=", 1) for item in names["max"]]
+    new = make_policy(names["force"], names["forbid"], counts, policy.budget, int(seed))
     return replace(
         new,
         force=new.force if "force" in found else policy.force,

@@ -51,10 +51,7 @@ def medium(value: str, port: Port) -> Media:
 
 
 def plain(value: str, setting: Setting, option: str) -> Scalar:
-    """A setting's value out of a word; `none` for one that may be left empty. A usage error if it is of another type.
-
-    The setting itself still checks choices.
-    """
+    """A setting's value out of a word; `none` for one that may be left empty. A usage error if it is of another type."""
     if value == "none" and setting.optional:
         return None
     try:
@@ -67,11 +64,14 @@ def plain(value: str, setting: Setting, option: str) -> Scalar:
 
 
 def settings(given: Iterable[str], card: Card, option: str) -> dict[str, Scalar]:
-    """Settings of one tool out of `name=value` words; the card's CardError names an unknown one."""
+    """Settings of one tool out of `name=value` words; a usage error for an unknown one, CardError for a wrong choice."""
     found: dict[str, Scalar] = {}
     for name, value in pairs(given, option):
         setting = card.setting(name)
-        found[name] = value if setting is None else plain(value, setting, option)
+        if setting is None:
+            known = ", ".join(item.name for item in card.settings) or "none"
+            raise click.BadParameter(f"{card.name} has no setting {name!r}; it has {known}", param_hint=option)
+        found[name] = setting.check(plain(value, setting, option), card.name)
     return found
 
 
@@ -89,7 +89,7 @@ def _is_file(value: str) -> bool:
 
 def registry_with(tool_files: Sequence[str]) -> Registry:
     """The registry with the tools of further Python files; BrokenTool if one of them cannot be used."""
-    from mmagent.conformance import load_file
+    from mmagent.conformance.files import load_file
     from mmagent.registry import registry
 
     known = registry.copy()

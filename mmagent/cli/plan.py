@@ -29,6 +29,7 @@ def command(
     force: Sequence[str],
     forbid: Sequence[str],
     most: Sequence[str],
+    budget: float | None,
     seed: int,
     hosts: Sequence[str],
     as_json: bool,
@@ -42,7 +43,7 @@ def command(
         found = _graph(what, files, tool_files)
     else:
         agent = make_agent(model, tool_files)
-        policy = make_policy(force, forbid, most, seed)
+        policy = make_policy(force, forbid, most, budget, seed)
         parts = request(what, files, hosts)
         if not parts:
             raise click.UsageError("nothing is asked; give a REQUEST, a GRAPH, or --in FILE")

@@ -29,6 +29,7 @@ def command(
     force: Sequence[str],
     forbid: Sequence[str],
     most: Sequence[str],
+    budget: float | None,
     seed: int,
     hosts: Sequence[str],
     quiet: bool,
@@ -40,7 +41,7 @@ def command(
     Exit code 5 if a part could not be made.
     """
     agent = make_agent(model, tool_files)
-    policy = make_policy(force, forbid, most, seed)
+    policy = make_policy(force, forbid, most, budget, seed)
     parts = request(text, files, hosts)
     if not parts:
         raise click.UsageError("nothing is asked; give a REQUEST, or a spoken one: --in question.wav")

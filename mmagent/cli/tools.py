@@ -99,11 +99,12 @@ def check(
 
 def find(name: str) -> tuple[list[ToolType], Path | None]:
     """The tools that a name or a Python file stands for, and the file if it is one."""
-    from mmagent.conformance import load_file
     from mmagent.registry import registry
 
     path = Path(name)
     if path.suffix == ".py":
+        from mmagent.conformance.files import load_file
+
         return load_file(path), path
     return [registry.find(name)], None
 

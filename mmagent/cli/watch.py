@@ -67,8 +67,9 @@ class Watch:
             self._bars.remove_task(self._tasks.pop(event.span))
         reason = f": {event.data}" if event.kind in ("failed", "skipped") else ""
         if reason or not self._terminal:
-            self._hide()
-            self._end_line()
+            if self._terminal:
+                self._hide()
+                self._end_line()
             say(f"{event.node} ({event.tool}) {event.kind} at {event.time:.1f} s{reason}")
 
     def _write(self, text: str) -> None:
