@@ -55,22 +55,24 @@ class Registry:
         other._added.update(self._added)
         return other
 
-    def find(self, name: str) -> ToolType:
-        """The tool of that name; UnknownName lists the nearest names, BrokenTool the cause of a broken file."""
+    def get(self, name: str) -> ToolType | None:
+        """The tool of that name, or None."""
         found = _latest(name, self._added.values())
         if found is not None:
             return found
-        module = name.split(".v")[0].replace("-", "_")
+        module = _module(name)
         if module.isidentifier():
             found = _latest(name, _in_module(module))
-            if found is not None:
-                return found
-        found = _latest(name, self._everything())
+        return found or _latest(name, self._everything())
+
+    def find(self, name: str) -> ToolType:
+        """The tool of that name; UnknownName lists the nearest names, BrokenTool the cause of a broken file."""
+        found = self.get(name)
         if found is not None:
             return found
         listings = self.listings()
         for listing in listings:
-            if listing.broken and listing.name == module:
+            if listing.broken and listing.name == _module(name):
                 raise BrokenTool(f"tool {name!r}: its file {listing.origin} fails to import: {listing.broken}")
         names = sorted(listing.card.name for listing in listings if listing.card)
         near = difflib.get_close_matches(name, [*names, *(item.rsplit(".v", 1)[0] for item in names)], 3)
@@ -110,6 +112,11 @@ def load_tool(name: str, **settings: object) -> object:
     instance = kind.make(kind.card.check_settings(settings))
     instance.load()
     return instance
+
+
+def _module(name: str) -> str:
+    """The file in which a tool of that name is looked for first."""
+    return name.split(".v")[0].replace("-", "_")
 
 
 def _latest(name: str, tools: object) -> ToolType | None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 from mmagent.card import ANY, Call, Card, Concurrency, Kind, Port, Scalar, Setting
 from mmagent.context import Context
 from mmagent.errors import CardError
-from mmagent.media import Media
+from mmagent.media import Media, fits
 
 
 class Constraint:
@@ -41,7 +41,7 @@ class _Options:
     needs: tuple[str, ...] = ()
     weights: str = ""
     concurrency: Concurrency = "reentrant"
-    lossy: bool = False
+    lossy: bool | None = None
     inline: bool = False
     cacheable: bool = True
 
@@ -87,8 +87,9 @@ def read_card(
     outputs, streams = _outputs(hints["return"], name)
     _check_references(name, (*inputs, *outputs), settings)
     call = _call(run, streams, name)
-    values = {field: getattr(chosen, field) for field in _Options.__slots__ if field not in ("name", "kind")}
+    values = {field: getattr(chosen, field) for field in _Options.__slots__ if field not in ("name", "kind", "lossy")}
     kind = chosen.kind or _guess_kind(inputs, outputs)
+    values["lossy"] = _guess_lossy(kind, inputs, outputs) if chosen.lossy is None else chosen.lossy
     summary = inspect.cleandoc(doc).split("\n\n")[0].replace("\n", " ") if doc else ""
     return Card(name, kind, tuple(inputs), outputs, tuple(settings), summary, call=call, context=context, **values)
 
@@ -229,6 +230,13 @@ def _guess_kind(inputs: Sequence[Port], outputs: Sequence[Port]) -> Kind:
         return "encoder"
     conditioning = len(inputs) == 1 and inputs[0].modality in ("text", "embedding")
     return "generator" if conditioning and outputs[0].modality != "text" else "converter"
+
+
+def _guess_lossy(kind: Kind, inputs: Sequence[Port], outputs: Sequence[Port]) -> bool:
+    """A converter from one modality to another loses something, unless its card says otherwise."""
+    return kind == "converter" and not any(
+        fits(made.modality, given.modality) for made in outputs for given in inputs if given.modality != ANY
+    )
 
 
 def kebab(name: str) -> str:

@@ -149,7 +149,8 @@ def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = No
 
     `list[Image]` takes several, `Image | None` may be left out, `ctx: Context` is given progress and cancel,
     a NamedTuple names several outputs. Options are the card's: `name`, `kind`, `cost` (seconds), `memory`
-    (bytes), `needs`, `concurrency`, `lossy`, `inline`, `cacheable`. A signature that cannot be a tool raises
+    (bytes), `needs`, `concurrency`, `lossy` (a converter from one modality to another is, unless it says
+    `lossy=False`), `inline`, `cacheable`. A signature that cannot be a tool raises
     CardError.
     """
     if function is None:

@@ -16,7 +16,7 @@ CAT = Image(np.full((4, 4, 3), 200, "uint8"))
 DOG = Image(np.full((4, 4, 3), 20, "uint8"))
 
 
-@tool(cost=0.1)
+@tool(cost=0.001)
 def look(image: Image) -> Text:
     """Name what is in a picture."""
     return Text("a cat" if image.array.mean() > 100 else "a dog")

@@ -95,6 +95,14 @@ def test_kinds_are_guessed_from_what_goes_in_and_out() -> None:
     ]
 
 
+def test_a_converter_to_another_modality_is_lossy_unless_it_says_otherwise() -> None:
+    @tool(lossy=False)
+    def spell(image: Image) -> Text: ...  # type: ignore[empty-body]
+
+    assert sonify.card.lossy and not spell.card.lossy
+    assert not any(item.card.lossy for item in (louder, Blur, hear))
+
+
 def test_how_a_tool_is_called_is_on_its_card() -> None:
     @tool
     async def later(text: Text) -> Text:

@@ -49,13 +49,16 @@ class Library:
 
         A file that cannot be used raises what is wrong with it: BrokenTool or GraphError.
         """
-        try:
-            return self.registry.card(name)
-        except UnknownName:
-            spec = self.spec(name)
-            if spec is None:
-                raise self._unknown(name) from None
+        tool = self.registry.get(name)
+        if tool is not None:
+            return tool.card
+        spec = self.spec(name)
+        if spec is not None:
             return spec
+        try:
+            return self.registry.card(name)  # tells a broken file from an unknown name
+        except UnknownName:
+            raise self._unknown(name) from None
 
     def card(self, name: str) -> Card:
         """The card of a tool or of a graph; raises as `find` and `checked` do."""
