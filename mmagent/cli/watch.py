@@ -43,33 +43,32 @@ class Watch:
 
     def see(self, event: Event) -> None:
         """Show one event."""
-        if event.node == self._speaker and self._speaker:
-            if event.kind == "token" and not self._mute:
+        spoken = bool(self._speaker) and event.node == self._speaker
+        if spoken and event.kind == "token":
+            self._running.pop(event.span, None)  # from now on its words show that it runs
+            if not self._mute:
                 self._write(printable(event.data))
-            elif event.kind in ("finished", "failed"):
-                self._end_line()
+        elif not event.tool or self._quiet:  # an event without a tool is about a graph within the graph
             return
-        if self._quiet or not event.tool:  # an event without a tool is about a graph within the graph
-            return
-        if event.kind == "started":
+        elif event.kind == "started":
             self._running[event.span] = (event.node, 0.0, 1.0)
-        elif event.kind == "progress":
+        elif event.kind == "progress" and event.span in self._running:
             done, total, _ = event.data
             self._running[event.span] = (event.node, done, total)
-        elif event.kind in ("finished", "cached", "failed", "skipped", "retried"):
+        elif event.kind in ("finished", "cached", "failed", "skipped"):
             self._running.pop(event.span, None)
-            self._ended(event)
+            self._ended(event, spoken)
         if self._terminal and not self._line_open:
             self._show()
 
-    def _ended(self, event: Event) -> None:
+    def _ended(self, event: Event, spoken: bool) -> None:
         if self._bars is not None and event.span in self._tasks:
             self._bars.remove_task(self._tasks.pop(event.span))
         reason = f": {event.data}" if event.kind in ("failed", "skipped") else ""
-        if reason or not self._terminal:
-            if self._terminal:
-                self._hide()
-                self._end_line()
+        if self._terminal and (reason or spoken):
+            self._hide()
+            self._end_line()
+        if reason or not (self._terminal or spoken):
             say(f"{event.node} ({event.tool}) {event.kind} at {event.time:.1f} s{reason}")
 
     def _write(self, text: str) -> None:
