@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from mmagent.conversation import Conversation, MediaSegment, Message, Policy, Signal, SpanSegment, TextSegment, message
 from mmagent.engine.events import Event
+from mmagent.engine.graph import Graph
 from mmagent.engine.result import Result
 from mmagent.engine.run import Engine, default_engine
 from mmagent.errors import ConversationError, RouteError
 from mmagent.forecast import Forecast, forecast
 from mmagent.graph.checked import CheckedGraph
+from mmagent.graph.library import Library
 from mmagent.media import Media, Text
-from mmagent.registry import Registry, registry
 from mmagent.reply import PartError, Reply, changed_request
 from mmagent.router import Routed, route
 from mmagent.tool import ToolType
 from mmagent.trace.record import Outcome, Served, StepRun, record
 from mmagent.trace.transcript import restore
-from mmagent.turn import Swaps, Turn, Words, compile_turn
+from mmagent.turn import Swaps, Turn, Words, callable_cards, compile_turn
 
 if TYPE_CHECKING:
     from mmagent.model.reasoner import Reasoner
@@ -56,7 +57,7 @@ class Agent:
         self,
         model: str | Reasoner = "pocket",
         *,
-        tools: Sequence[ToolType] = (),
+        tools: Sequence[ToolType | Graph] = (),
         policy: Policy | None = None,
         engine: Engine | None = None,
         system: str = "",
@@ -65,8 +66,8 @@ class Agent:
         self.model = model if isinstance(model, str) else model.name
         self.policy = policy or Policy()
         self.look_again = look_again
-        self.registry: Registry = registry.copy()
-        self.registry.add(*tools)
+        self.library = Library().extended()
+        self.add(*tools)
         self._reasoner = None if isinstance(model, str) else model
         self._engine = engine
         self._start = Conversation((message("system", system),) if system else ())
@@ -75,9 +76,13 @@ class Agent:
     def __repr__(self) -> str:
         return f"Agent({self.model!r})"
 
-    def add(self, *tools: ToolType) -> None:
-        """Give the agent more tools; the router may use them from the next request on."""
-        self.registry.add(*tools)
+    def add(self, *tools: ToolType | Graph) -> None:
+        """Give the agent more tools, or graphs as tools; the router may use them from the next request on."""
+        for item in tools:
+            if isinstance(item, Graph):
+                self.library.add(item.spec)
+            else:
+                self.library.registry.add(item)
 
     def forget(self) -> None:
         """Begin a new conversation."""
@@ -135,7 +140,7 @@ class Agent:
         refused = {}
         for modality in self.reasoner.makes:
             if modality not in step.makes:
-                refused[modality] = _why_not(modality, turn.conversation.media, chosen, self.registry)
+                refused[modality] = _why_not(modality, turn.conversation.media, chosen, self.library)
         cards = [node.card for node in step.plan.checked.nodes]
         return TurnPlan(step.plan.checked, step.makes, refused, forecast(cards, memory=self.reasoner.memory))
 
@@ -149,12 +154,12 @@ class Agent:
         policy = rest.pop("policy", None) or Policy(**_fields(trace.policy))
         policy = replace(policy, seed=rest.pop("seed", policy.seed))
         model = rest.pop("model", None)
-        for name in rest:
-            self.registry.find(name)
+        for name in rest:  # UnknownName before anything runs
+            self.library.find(name)
         other = Agent(
             model or self._reasoner or self.model, policy=policy, engine=self._engine, look_again=self.look_again
         )
-        other.registry = self.registry
+        other.library = self.library
         other.conversation = Conversation(history)
         turn = _Run(other, parts, policy, swaps=rest)
         while (step := turn.next()) is not None:
@@ -209,7 +214,7 @@ class _Run:
 
     def compile(self) -> Turn:
         """The pass over the conversation as it is now."""
-        return compile_turn(self.conversation, self.agent.reasoner, self.policy, self.agent.registry, self.swaps)
+        return compile_turn(self.conversation, self.agent.reasoner, self.policy, self.agent.library, self.swaps)
 
     def next(self) -> Turn | None:
         """The next pass to run, or None when the turn is complete: it looks again only at what it has just made."""
@@ -277,9 +282,9 @@ def _segment(outcome: Outcome, said: Words | Served) -> TextSegment | SpanSegmen
     return SpanSegment(said.signal.modality, said.signal.caption, outcome.medium)
 
 
-def _why_not(modality: str, refs: Sequence[Media], policy: Policy, known: Registry) -> str:
+def _why_not(modality: str, refs: Sequence[Media], policy: Policy, library: Library) -> str:
     try:
-        route(Signal(modality, "", refs=tuple(reversed(refs))), policy, known.cards())
+        route(Signal(modality, "", refs=tuple(reversed(refs))), policy, callable_cards(library))
     except RouteError as error:
         return str(error)
     return ""

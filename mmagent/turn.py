@@ -19,7 +19,6 @@ from mmagent.graph.routes import routes
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text
 from mmagent.model.reasoner import Reasoner
-from mmagent.registry import Registry
 from mmagent.router import Routed, chain, makeable, port_of, route
 from mmagent.tool import Context, FunctionTool, tool
 from mmagent.trace.record import Served
@@ -83,13 +82,13 @@ def compose(conversation: Conversation, words: list[Text]) -> Conversation:
 
 
 def compile_turn(
-    conversation: Conversation, reasoner: Reasoner, policy: Policy, registry: Registry, swaps: Swaps | None = None
+    conversation: Conversation, reasoner: Reasoner, policy: Policy, library: Library, swaps: Swaps | None = None
 ) -> Turn:
     """The graph of one pass over `conversation`: converters, then the reasoner, whose signals are routed and spliced.
 
     GraphError if a tool that was swapped in does not fit.
     """
-    cards = registry.cards()
+    cards = callable_cards(library)
     unseen = [
         item.media
         for item in _segments(conversation)
@@ -112,15 +111,18 @@ def compile_turn(
         lossy=policy.lossy,
     )
     made = makeable([name for name in reasoner.makes if policy.limit(name) > 0], _refs(conversation), policy, cards)
-    known = registry.copy()
-    known.add(in_words, compose)
-    router = _Router(policy, cards, reasoner.projectors, swaps or {}, Library(known))
+    known = library.extended(in_words, compose)
+    router = _Router(policy, cards, reasoner.projectors, swaps or {}, known)
     answer = Answer()
-    known.add(
-        _answer(reasoner, policy, router, {name: _offer(way, cards) or name for name, way in made.items()}, answer)
-    )
-    plan = compile(Library(known).checked(swapped(graph, swaps or {})), known)
+    offers = {name: _offer(way, cards) or name for name, way in made.items()}
+    known.registry.add(_answer(reasoner, policy, router, offers, answer))
+    plan = compile(known.checked(swapped(graph, swaps or {})), known.registry)
     return Turn(plan, inputs, answer, made)
+
+
+def callable_cards(library: Library) -> list[Card]:
+    """The cards of every tool, and of the graphs that were added as tools."""
+    return [*library.registry.cards(), *(library.card(graph.name) for graph in library.added)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmagent import Agent, Audio, Context, Engine, Image, PartError, Reply, Signal, Speech, Text, tool
+from mmagent import (
+    Agent,
+    Audio,
+    Context,
+    Engine,
+    Graph,
+    GraphBuilder,
+    Image,
+    PartError,
+    Reply,
+    Signal,
+    Speech,
+    Text,
+    tool,
+)
 from mmagent.conversation import MediaSegment, SpanSegment
 from mmagent.errors import ConversationError, IntakeError, NodeFailed, RunError, UnknownName
 from mmagent.model import ScriptedReasoner
@@ -90,6 +104,18 @@ def test_a_users_tool_is_reached_through_what_the_reply_refers_to() -> None:
     assert reply.parts[1] == sonify(CAT)
     route = reply.trace.routes[0]
     assert (route.wire, route.path) == ("refs", ("sonify.v1",)) and route.refs[0].digest == CAT.digest
+
+
+def test_a_graph_is_a_tool_that_the_router_may_use() -> None:
+    builder = GraphBuilder("melody-of")
+    picture = builder.add("draw", draw, prompt=builder.input("wish", "text"))
+    builder.output("audio", builder.add("sonify", sonify, image=picture))
+    mine = agent("Listen. ", Signal("audio", "a tune"), tools=(draw, sonify))
+    mine.add(Graph(builder.build(), registry=builder.registry))
+    reply = mine("Make a tune.")
+    assert reply.parts[1] == sonify(draw(Text("a tune")))
+    assert reply.trace.routes[0].path == ("melody-of.v1",)
+    assert {"1/melody-of/draw", "1/melody-of/sonify"} <= {call.node for call in reply.trace.calls}
 
 
 def test_what_nothing_can_make_is_not_offered() -> None:

@@ -16,6 +16,7 @@ from mmagent.graph.checked import CheckedGraph
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.registry import Registry
 from mmagent.registry import registry as shared
+from mmagent.tool import ToolType
 
 GraphLike = str | Path | GraphSpec
 """A graph by name, by file (a Path, or a str that ends in .yaml), or itself."""
@@ -43,6 +44,18 @@ class Library:
     def add(self, *graphs: GraphSpec) -> None:
         """Add graphs made in Python; they hide those of the shelves."""
         self._graphs.update((graph.name, graph) for graph in graphs)
+
+    @property
+    def added(self) -> tuple[GraphSpec, ...]:
+        """The graphs that were made in Python."""
+        return tuple(self._graphs.values())
+
+    def extended(self, *tools: ToolType) -> Library:
+        """A library with the same additions and these tools; adding to it leaves this one as it is."""
+        other = Library(self.registry.copy())
+        other.registry.add(*tools)
+        other.add(*self.added)
+        return other
 
     def find(self, name: str) -> Card | GraphSpec:
         """The card of the tool, or the graph, of that name; UnknownName lists the nearest names of both.
