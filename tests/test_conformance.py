@@ -206,6 +206,33 @@ def test_a_load_that_varies_fails_determinism() -> None:
     assert "fresh instance" in finding.detail
 
 
+def test_a_result_that_depends_on_the_process_fails_determinism(tmp_path: Path) -> None:
+    file = tmp_path / "hashed.py"
+    file.write_text(
+        "from mmagent import Text, tool\n\n\n@tool\ndef hashed(text: Text) -> Text:\n"
+        "    return Text(str(hash(text.text)))\n"
+    )
+    finding = found(load_file(file)[0], "determinism", file=file)
+    assert finding.status == "fail"
+    assert "another process" in finding.detail
+
+
+def test_inputs_travel_to_the_fresh_process(tmp_path: Path) -> None:
+    file = tmp_path / "echoes.py"
+    file.write_text(
+        "from mmagent import Image, Speech, Text, tool\n\n\n@tool\n"
+        "def echoes(images: list[Image], speech: Speech, note: Text | None = None) -> list[Image]:\n"
+        "    return images\n"
+    )
+    finding = found(load_file(file)[0], "determinism", file=file)
+    assert finding.status == "ok"
+    assert "in a fresh process" in finding.detail
+
+
+def test_a_tool_in_no_file_is_not_asked_for_a_cheap_constructor() -> None:
+    assert found(tool(louder), "constructor").status == "skip"
+
+
 def test_a_tool_that_says_it_varies_is_not_asked_for_determinism() -> None:
     @tool(cacheable=False)
     def dice(text: Text) -> Text:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from mmagent.card import Scalar, Setting
-from mmagent.conformance.call import Caller, Probe
+from mmagent.conformance.call import Caller, Probe, Value
 from mmagent.conformance.cancel import cancel
-from mmagent.conformance.constructor import heavy_imports
+from mmagent.conformance.fresh import digests_of, heavy_imports, travels
 from mmagent.conformance.results import faults
 from mmagent.conformance.subject import Fails, Skip, Subject
 from mmagent.errors import CardError, MMAgentError
@@ -76,6 +76,8 @@ def _finding(subject: Subject, name: str, examine: Callable[[Subject], str]) -> 
 
 def constructor(subject: Subject) -> str:
     """Importing the file and constructing the tool imports no heavy library."""
+    if not subject.findable:
+        raise Skip("it is in no file and on no shelf, so no other process can import it")
     found = heavy_imports(subject.card.name, subject.settings, subject.file)
     if found:
         raise Fails(f"imports {', '.join(found)} before load(); move the import into load() or run()")
@@ -122,7 +124,7 @@ def settings(subject: Subject) -> str:
 
 
 def determinism(subject: Subject) -> str:
-    """The same inputs, settings and seed give the same digests: twice in a row, and on a fresh instance."""
+    """The same inputs, settings and seed give the same digests: twice, on a fresh instance, in a fresh process."""
     if not subject.card.cacheable:
         raise Skip("the card says cacheable=False: results may differ")
     with subject.loaded() as instance:
@@ -133,7 +135,11 @@ def determinism(subject: Subject) -> str:
         raise Fails("two calls with one seed differ; draw every random number from ctx.seed, or say cacheable=False")
     if first != third:
         raise Fails("a fresh instance gives another result with the same seed; what load() makes must not vary")
-    return "same seed, same digests: twice, and after loading again"
+    if not subject.findable or not all(map(travels, _media(subject.inputs()))):
+        return "same seed, same digests: twice, and on a fresh instance"
+    if first != digests_of(subject.card.name, subject.settings, subject.inputs(), subject.file):
+        raise Fails("another process gives another result with the same seed; use no hash(), id(), set order or time")
+    return "same seed, same digests: twice, on a fresh instance, and in a fresh process"
 
 
 def concurrency(subject: Subject) -> str:
@@ -178,6 +184,12 @@ def _at_once(call: Callable[[int], list[str]]) -> list[list[str]]:
 
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(start, range(THREADS)))
+
+
+def _media(inputs: Mapping[str, Value]) -> list[Media]:
+    """The media of all inputs, lists unrolled."""
+    values = [item for value in inputs.values() for item in (value if isinstance(value, list) else [value])]
+    return [item for item in values if item is not None]
 
 
 def _alternatives(setting: Setting, current: Scalar) -> list[Scalar]:

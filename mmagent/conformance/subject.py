@@ -38,6 +38,19 @@ class Subject:
     def card(self) -> Card:
         return self.tool.card
 
+    @property
+    def findable(self) -> bool:
+        """Whether another process can import the tool: from its file, or by its name from a shelf."""
+        from mmagent.errors import RegistryError
+        from mmagent.registry import registry
+
+        if self.file is not None:
+            return True
+        try:
+            return registry.find(self.card.name) is self.tool
+        except RegistryError:
+            return False
+
     def inputs(self, variant: int = 0, *, optional: bool = True) -> dict[str, Value]:
         """Values for all input ports, generated where none is given; without `optional` only what must be there."""
         found: dict[str, Value] = {}

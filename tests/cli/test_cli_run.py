@@ -124,6 +124,19 @@ def test_a_request_may_be_files_alone(mm: Command, script: Callable[..., Scripte
     assert [medium.modality for medium in heard.media] == ["image"]
 
 
+def test_a_file_of_a_users_modality_goes_in(
+    mm: Command, script: Callable[..., ScriptedReasoner], shelf: Path, tmp_path: Path
+) -> None:
+    reasoner = script("Warm.")
+    mm("new", "modality", "warmth", "--dir", shelf)
+    np.save(tmp_path / "it.npy", np.ones((4, 6), dtype="float32"))
+    (tmp_path / "it.npy").rename(tmp_path / "it.warmth")
+    result = mm("run", "How warm is it?", "--in", tmp_path / "it.warmth", "--out", tmp_path / "out")
+    assert result.exit_code == OK, result.stderr
+    assert [medium.modality for medium in reasoner.heard[0].media] == ["warmth"]
+    assert json.loads(mm("plan", "--in", tmp_path / "it.warmth", "--json").stdout)["nodes"]
+
+
 def test_the_policy_is_obeyed(mm: Command, script: Callable[..., ScriptedReasoner], tmp_path: Path) -> None:
     cat = Signal("image", "a cat")
     script("Two: ", cat, cat)
