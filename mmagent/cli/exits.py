@@ -11,6 +11,7 @@ from mmagent.errors import (
     MediaError,
     MissingExtra,
     MMAgentError,
+    NodeFailed,
     RegistryError,
 )
 
@@ -44,5 +45,10 @@ _CODES: tuple[tuple[type[MMAgentError], int], ...] = (
 
 
 def code_of(error: MMAgentError) -> int:
-    """The exit code of a refused command: that of the first class in the table, else that of a failed run."""
+    """The exit code of a refused command: that of the first class in the table, else that of a failed run.
+
+    A node that failed because its weights could not be had counts as that.
+    """
+    if isinstance(error, NodeFailed) and isinstance(error.__cause__, FetchError):
+        return FETCH
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

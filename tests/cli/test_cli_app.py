@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +14,18 @@ import pytest
 from click.testing import Result
 
 from mmagent.cli.app import COMMANDS, main
-from mmagent.cli.exits import FAILED, FAULTS, FETCH, INTAKE, TOOL, USAGE, code_of
+from mmagent.cli.exits import (
+    FAILED,
+    FAULTS,
+    FETCH,
+    FINDINGS,
+    INTAKE,
+    INTERRUPTED,
+    OK,
+    TOOL,
+    USAGE,
+    code_of,
+)
 from mmagent.cli.output import printable, size
 from mmagent.errors import (
     BrokenTool,
@@ -23,11 +36,13 @@ from mmagent.errors import (
     IntakeError,
     MissingExtra,
     MMAgentError,
+    NodeFailed,
     Offline,
     UnknownName,
 )
 
 Command = Callable[..., Result]
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 HEAVY = ("torch", "transformers", "langchain_core", "networkx", "pydantic", "numpy", "rich", "PIL", "yaml")
 
 
@@ -39,6 +54,43 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "HEAVY []"
+
+
+@pytest.mark.parametrize("words", [["tools", "list"], ["graph", "list"], ["fetch", "--list"], ["plan", "speak"]])
+def test_listing_and_planning_load_no_model_library(words: list[str]) -> None:
+    code = (
+        f"import sys\nfrom mmagent.cli import main\ntry:\n    main({words!r})\nexcept SystemExit as done:\n"
+        "    assert done.code == 0\n"
+        "print('HEAVY', [name for name in ('torch', 'transformers', 'onnxruntime', 'langchain_core') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "HEAVY []"
+
+
+def documented() -> list[list[str]]:
+    """The words of every command line in the documentation."""
+    lines = (
+        line.strip().split("  #")[0] for line in DOCUMENT.read_text().splitlines() if line.startswith("    mmagent ")
+    )
+    return [shlex.split(line)[1:] for line in lines]
+
+
+@pytest.mark.parametrize("words", documented(), ids=" ".join)
+def test_every_documented_command_line_is_understood(words: list[str]) -> None:
+    command: click.Command = main
+    context = click.Context(main)
+    while isinstance(command, click.Group):
+        name, *words = words
+        found = command.get_command(context, name)
+        assert found is not None, name
+        command = found
+    command.make_parser(context).parse_args([word for word in words if word not in ("-h", "--help")])
+
+
+def test_the_documented_exit_codes_are_those_of_the_code() -> None:
+    listed = [int(row) for row in re.findall(r"^\| (\d+) \|", DOCUMENT.read_text(), re.MULTILINE)]
+    assert listed == [OK, FINDINGS, USAGE, FAULTS, TOOL, FAILED, INTAKE, FETCH, INTERRUPTED]
+    assert listed == [0, 1, 2, 3, 4, 5, 6, 7, 130]
 
 
 def test_help_lists_every_command_with_its_purpose(mm: Command) -> None:
@@ -112,6 +164,8 @@ def test_an_interrupt_exits_130(mm: Command, monkeypatch: pytest.MonkeyPatch) ->
         (IntakeError("x"), INTAKE),
         (Offline("x"), FETCH),
         (Cancelled("x"), FAILED),
+        (NodeFailed("say", "say.v1", ValueError("x")), FAILED),
+        (NodeFailed("say", "say.v1", Offline("x")), FETCH),
     ],
 )
 def test_each_class_of_error_has_its_exit_code(error: MMAgentError, code: int) -> None:
