@@ -115,7 +115,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     total = sum(item["bytes"] for item in found["downloads"])
     lines.append(f"downloads: {size(total) if total else 'none'}")
     lines += [f"  {item['name']}, {size(item['bytes'])}: mmagent fetch {item['name']}" for item in found["downloads"]]
-    lines.append(f"extras: {', '.join(found['extras']) or 'none'}")
+    lines.append(f"extras needed: {', '.join(found['extras']) or 'none'}")
     lines.append(f"memory: {size(found['memory'])}")
     lines.append(f"expected: {found['seconds']:.2g} s")
     return lines

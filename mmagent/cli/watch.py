@@ -64,7 +64,8 @@ class Watch:
     def _ended(self, event: Event, spoken: bool) -> None:
         if self._bars is not None and event.span in self._tasks:
             self._bars.remove_task(self._tasks.pop(event.span))
-        reason = f": {event.data}" if event.kind in ("failed", "skipped") else ""
+        # one line here: what keeps a command from succeeding is told in full when it ends
+        reason = f": {str(event.data).splitlines()[0]}" if event.kind in ("failed", "skipped") and event.data else ""
         if self._terminal and (reason or spoken):
             self._hide()
             self._end_line()
