@@ -27,8 +27,8 @@ def agent_options(command: F) -> F:
     """The options that choose the model, its tools and the policy."""
     options = (
         click.option("--model", default="pocket", show_default=True, help="A model's name or folder."),
-        click.option("--tool", "tool_files", multiple=True, type=click.Path(), metavar="FILE.py",
-                     help="Give the agent the tools of this file (may be repeated)."),
+        click.option("--tool", "tool_files", multiple=True, type=click.Path(), metavar="FILE",
+                     help="Give the agent the tools of this Python file, or this YAML graph as a tool (may be repeated)."),
         click.option("--force", multiple=True, metavar="MODALITY", help="It must be made at least once."),
         click.option("--forbid", multiple=True, metavar="MODALITY", help="It must not be made."),
         click.option("--max", "most", multiple=True, metavar="MODALITY=N", help="At most so many of it are made."),
@@ -43,13 +43,20 @@ def agent_options(command: F) -> F:
 
 
 def make_agent(model: str, tool_files: Sequence[str]) -> Agent:
-    """The agent, with the tools of further files; what is on the shelves is imported, user's modalities with it."""
+    """The agent, with the tools of further Python files and graphs of YAML files.
+
+    What lies on the shelves is imported first, users' modalities with it, so that files of those can be opened.
+    """
     from mmagent.agent import Agent
     from mmagent.conformance.files import load_file
+    from mmagent.engine.graph import Graph
     from mmagent.registry import registry
 
     registry.listings()
-    return Agent(model, tools=[item for file in tool_files for item in load_file(file)])
+    graphs = [file for file in tool_files if file.endswith((".yaml", ".yml"))]
+    agent = Agent(model, tools=[item for file in tool_files if file not in graphs for item in load_file(file)])
+    agent.add(*[Graph(Path(file), registry=agent.library.registry) for file in graphs])
+    return agent
 
 
 def make_policy(

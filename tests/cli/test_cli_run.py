@@ -159,6 +159,20 @@ def test_a_tool_of_a_file_is_used(mm: Command, script: Callable[..., ScriptedRea
     assert Audio(tmp_path / "out" / "1.wav").rate == 8000
 
 
+def test_a_graph_of_a_file_is_used_as_a_tool(
+    mm: Command, script: Callable[..., ScriptedReasoner], tmp_path: Path
+) -> None:
+    graph = tmp_path / "poster.yaml"
+    graph.write_text(
+        "graph: poster\ninputs: {words: text}\nnodes:\n  paint: {tool: paint.v1, in: {text: words}}\n"
+        "  size: {tool: resize.v1, in: {image: paint}, settings: {width: 9, height: 6}}\noutputs: {picture: size}\n"
+    )
+    script(Signal("image", "a sea", tool="poster.v1"))
+    result = mm("run", "Make a poster", "--out", tmp_path / "out", "--tool", graph)
+    assert result.exit_code == OK, result.stderr
+    assert Image(tmp_path / "out" / "1.png").describe()["width"] == 9
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
