@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmagent.card import Port
 from mmagent.conformance import CHECKS, Finding, check, load_file, sample
@@ -430,6 +432,22 @@ def test_every_built_in_modality_has_distinct_samples(name: str) -> None:
 def test_samples_obey_constraints(name: str, constraints: dict[str, Any]) -> None:
     made = sample(Port("it", name, constraints=constraints)).describe()
     assert {key: made[key] for key in constraints} == constraints
+
+
+@given(
+    width=st.integers(1, 40), height=st.integers(1, 40), channels=st.sampled_from([1, 3, 4]),
+    bits=st.sampled_from([8, 16]), variant=st.integers(0, 20),
+)  # fmt: skip
+def test_picture_samples_obey_any_constraints(width: int, height: int, channels: int, bits: int, variant: int) -> None:
+    wanted = {"width": width, "height": height, "channels": channels, "bits": bits}
+    assert sample(Port("it", "image", constraints=wanted), variant=variant).describe() == wanted
+
+
+@given(rate=st.integers(1000, 48000), channels=st.integers(1, 4), variant=st.integers(0, 20))
+def test_sound_samples_obey_any_constraints(rate: int, channels: int, variant: int) -> None:
+    for name in ("audio", "speech"):
+        facts = sample(Port("it", name, constraints={"rate": "$rate", "channels": channels}), {"rate": rate}, variant)
+        assert (facts.describe()["rate"], facts.describe()["channels"]) == (rate, channels)
 
 
 def test_a_constraint_that_no_sample_meets_asks_for_a_file() -> None:

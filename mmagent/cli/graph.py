@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mmagent.cli import inputs as words
+from mmagent.cli import outcome
 from mmagent.cli.exits import FAILED, FAULTS
-from mmagent.cli.output import printable, say, table, write_json
+from mmagent.cli.output import printable, table, write_json
 from mmagent.cli.watch import Watch
 
 if TYPE_CHECKING:
-    from mmagent.engine.graph import Graph
-    from mmagent.engine.result import Output, Result
-    from mmagent.graph.library import GraphListing, Library
-    from mmagent.graph.spec import GraphSpec
-    from mmagent.media import Media
+    from mmagent.graph.library import GraphListing
 
 
 @click.group("graph", short_help="List, show, check and run graphs.")
@@ -114,9 +110,9 @@ def run(
     from mmagent.graph.library import Library
 
     library = Library(words.registry_with(tool_files))
-    spec = with_settings(library.load(name), chosen, library)
+    spec = words.with_settings(library.load(name), chosen, library)
     graph = Graph(spec, registry=library.registry)
-    values = graph_inputs(graph, given)
+    values = words.graph_inputs(graph, given)
     if out is None and any(port.modality != "text" for port in graph.checked.output_ports.values()):
         made = ", ".join(f"{output} ({port})" for output, port in graph.checked.output_ports.items())
         raise click.UsageError(f"{spec.name} gives {made}; say where to keep it: --out FOLDER")
@@ -125,80 +121,13 @@ def run(
         for event in stream:
             watch.see(event)
     result = stream.result
-    kept = {output: _keep(output, value, out) for output, value in result.outputs.items()}
+    kept = {output: outcome.keep(output, value, out) for output, value in result.outputs.items()}
     if as_json:
-        write_json(_result_data(result, kept))
+        write_json(outcome.as_data(result, kept))
     else:
-        _tell(result, kept)
+        outcome.tell(result, kept)
     if result.failures:
         raise click.exceptions.Exit(FAILED)
-
-
-def graph_inputs(graph: Graph, given: Sequence[str]) -> dict[str, Media | list[Media] | None]:
-    """The inputs of a graph out of `name=value` words; a usage error for one that it has not."""
-    ports = graph.checked.inputs
-    found = words.by_port(given, ports, "INPUT=VALUE", f"graph {graph.name}")
-    twice = [name for name, values in found.items() if len(values) > 1 and not ports[name].many]
-    if twice:
-        raise click.UsageError(f"input {twice[0]} of graph {graph.name} takes one value, not {len(found[twice[0]])}")
-    return {name: values if ports[name].many else values[0] for name, values in found.items()}
-
-
-def with_settings(spec: GraphSpec, chosen: Sequence[str], library: Library) -> GraphSpec:
-    """The graph with `NODE.SETTING=VALUE` put in; a usage error for a node that it has not."""
-    from mmagent.card import Card
-
-    nodes = dict(spec.nodes)
-    for place, value in words.pairs(chosen, "--set"):
-        name, _, setting = place.rpartition(".")
-        if name not in nodes:
-            raise click.BadParameter(f"{spec.name} has no node {name!r}; it has {', '.join(nodes)}", param_hint="--set")
-        card = library.find(nodes[name].tool)
-        if not isinstance(card, Card):
-            raise click.BadParameter(f"node {name} is the graph {card.name}, which has no settings", param_hint="--set")
-        values = words.settings([f"{setting}={value}"], card, "--set")
-        nodes[name] = replace(nodes[name], settings={**nodes[name].settings, **values})
-    return replace(spec, nodes=nodes)
-
-
-def _keep(name: str, value: Output, out: Path | None) -> list[dict[str, Any]]:
-    """An output's media as data, each saved if there is a folder to save it in."""
-    from mmagent.media import Text
-
-    media = [] if value is None else value if isinstance(value, list) else [value]
-    kept = []
-    for number, item in enumerate(media, 1):
-        entry: dict[str, Any] = {"modality": item.modality, "digest": item.digest, **item.describe()}
-        if isinstance(item, Text):
-            entry["text"] = item.text
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            stem = f"{name}-{number}" if isinstance(value, list) else name
-            entry["path"] = str(item.save(out / f"{stem}{item.suffix}"))
-        kept.append(entry)
-    return kept
-
-
-def _tell(result: Result, kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    for name, entries in kept.items():
-        if not entries:
-            say(f"{name}: nothing, since something optional was not there")
-        for entry in entries:
-            if "text" in entry:
-                click.echo(printable(f"{name}: {entry['text']}"))
-            if "path" in entry:
-                click.echo(f"{name}: {entry['path']}")
-    for failure in result.failures.values():
-        say(f"error: {failure}")
-
-
-def _result_data(result: Result, kept: Mapping[str, Any]) -> dict[str, Any]:
-    calls = [
-        {"node": call.node, "tool": call.tool, "status": call.status, "seconds": call.seconds, "seed": call.seed}
-        for call in result.calls
-    ]
-    failures = {node: str(error) for node, error in result.failures.items()}
-    return {"outputs": kept, "failures": failures, "seconds": result.seconds, "calls": calls}
 
 
 def _row(item: GraphListing) -> tuple[str, ...]:

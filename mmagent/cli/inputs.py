@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from mmagent.card import ANY, Card, Port, Scalar, Setting
 from mmagent.media import Media, Text, modality
 
 if TYPE_CHECKING:
+    from mmagent.engine.graph import Graph
+    from mmagent.graph.library import Library
+    from mmagent.graph.spec import GraphSpec
     from mmagent.registry import Registry
 
 
@@ -80,13 +84,6 @@ def files(paths: Sequence[str], hosts: Sequence[str] = ()) -> list[Media]:
     return [Media.open(path, hosts=hosts) for path in paths]
 
 
-def _is_file(value: str) -> bool:
-    try:
-        return Path(value).is_file()
-    except (OSError, ValueError):  # too long for a path, or with a null byte
-        return False
-
-
 def registry_with(tool_files: Sequence[str]) -> Registry:
     """The registry with the tools of further Python files; BrokenTool if one of them cannot be used."""
     from mmagent.conformance.files import load_file
@@ -96,3 +93,35 @@ def registry_with(tool_files: Sequence[str]) -> Registry:
     for file in tool_files:
         known.add(*load_file(file))
     return known
+
+
+def graph_inputs(graph: Graph, given: Sequence[str]) -> dict[str, Media | list[Media] | None]:
+    """The inputs of a graph out of `name=value` words; a usage error for one that it has not."""
+    ports = graph.checked.inputs
+    found = by_port(given, ports, "INPUT=VALUE", f"graph {graph.name}")
+    twice = [name for name, values in found.items() if len(values) > 1 and not ports[name].many]
+    if twice:
+        raise click.UsageError(f"input {twice[0]} of graph {graph.name} takes one value, not {len(found[twice[0]])}")
+    return {name: values if ports[name].many else values[0] for name, values in found.items()}
+
+
+def with_settings(spec: GraphSpec, chosen: Sequence[str], library: Library) -> GraphSpec:
+    """The graph with `NODE.SETTING=VALUE` put in; a usage error for a node that it has not."""
+    nodes = dict(spec.nodes)
+    for place, value in pairs(chosen, "--set"):
+        name, _, setting = place.rpartition(".")
+        if name not in nodes:
+            raise click.BadParameter(f"{spec.name} has no node {name!r}; it has {', '.join(nodes)}", param_hint="--set")
+        card = library.find(nodes[name].tool)
+        if not isinstance(card, Card):
+            raise click.BadParameter(f"node {name} is the graph {card.name}, which has no settings", param_hint="--set")
+        values = settings([f"{setting}={value}"], card, "--set")
+        nodes[name] = replace(nodes[name], settings={**nodes[name].settings, **values})
+    return replace(spec, nodes=nodes)
+
+
+def _is_file(value: str) -> bool:
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null byte
+        return False

@@ -71,8 +71,7 @@ def is_graph(name: str) -> bool:
 
 
 def _graph(name: str, files: Sequence[str], tool_files: Sequence[str]) -> dict[str, Any]:
-    from mmagent.cli.graph import graph_inputs
-    from mmagent.cli.inputs import registry_with
+    from mmagent.cli.inputs import graph_inputs, registry_with
     from mmagent.engine.graph import Graph
     from mmagent.forecast import forecast
 

@@ -6,12 +6,15 @@ import re
 import shlex
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmagent.cli.app import COMMANDS, main
 from mmagent.cli.exits import (
@@ -175,6 +178,14 @@ def test_each_class_of_error_has_its_exit_code(error: MMAgentError, code: int) -
 def test_words_from_outside_cannot_steer_the_terminal() -> None:
     assert printable("one\ttwo\nthree é 猫") == "one\ttwo\nthree é 猫"
     assert printable("\x1b]0;title\x07\x1b[2Jgone\r\x9b31m\u202eback") == "]0;title[2Jgone31mback"
+
+
+@given(st.text())
+def test_printable_words_hold_no_control_but_tab_and_newline_and_stay_as_they_are(text: str) -> None:
+    shown = printable(text)
+    assert all(character in "\t\n" or unicodedata.category(character) != "Cc" for character in shown)
+    assert printable(shown) == shown
+    assert [item for item in text if item.isprintable()] == [item for item in shown if item.isprintable()]
 
 
 def test_sizes_are_written_for_people() -> None:
