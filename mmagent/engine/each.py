@@ -79,10 +79,10 @@ class Items:
             )
             for port in range(len(self._node.slots))
         )
-        gates = self._node.variants[0].returns
+        gates = self._node.own.returns
         self._tell("finished", {gate.port.name: list(value) for gate, value in zip(gates, lists)})
         self._run.settle(self._frame, self._node, lists, ready)
 
     def _tell(self, kind: Any, data: Any = None) -> None:
         parent = self._frame.parent_of(self._node)
-        self._run.emit(kind, self._span, parent, self._name, self._node.tool, data)
+        self._run.log.emit(kind, self._span, parent, self._name, self._node.tool, data)

@@ -96,20 +96,22 @@ class Frame:
                 found.extend(value if listed else (value,))
         return found if there or not take.gate.port.optional else None
 
-    def fill(self, node: NodePlan, values: tuple[Any, ...], ready: deque[tuple[Frame, int]]) -> None:
-        """Put a node's outputs in their slots, and into `ready` the nodes that waited for it alone."""
+    def fill(self, node: NodePlan, values: tuple[Any, ...], ready: deque[tuple[Frame, int]]) -> bool:
+        """Put a node's outputs in their slots, and into `ready` what waited for it alone; whether it was the last."""
         for slot, value in zip(node.slots, values):
             self.values[slot] = value
         waits = self.waits
         for index in node.successors:
-            waits[index] -= 1
-            if waits[index] == 0:
+            left = waits[index] = waits[index] - 1
+            if not left:
                 ready.append((self, index))
         self.left -= 1
+        self.done = not self.left
+        return self.done
 
     def first(self) -> deque[tuple[Frame, int]]:
         """The nodes that wait for no other."""
-        return deque((self, index) for index in self.plan.first)
+        return deque([(self, index) for index in self.plan.first])
 
     def enter(self, group: int) -> bool:
         """A node of a nested graph starts: whether it is the first."""
@@ -124,12 +126,9 @@ class Frame:
 
     def outputs(self) -> dict[str, Output]:
         """The graph's outputs so far; those that are lost, or not there yet, are absent."""
-        if not self.done:
-            return {name: value for name, value in self._outputs() if value is not None}
-        return dict(self._outputs())
-
-    def _outputs(self) -> list[tuple[str, Output]]:
-        found = ((name, self.values[slot]) for name, (slot, _) in self.plan.outputs.items())
-        return [
-            (name, list(value) if isinstance(value, tuple) else value) for name, value in found if value is not LOST
-        ]
+        found: dict[str, Output] = {}
+        for name, (slot, _) in self.plan.outputs.items():
+            value = self.values[slot]
+            if value is not LOST and (self.done or value is not None):
+                found[name] = list(value) if type(value) is tuple else value
+        return found

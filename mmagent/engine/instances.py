@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
-from mmagent.engine.plan import Variant
+from mmagent.engine.variant import Variant
 from mmagent.errors import RunError
 
 if TYPE_CHECKING:

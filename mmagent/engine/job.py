@@ -1,4 +1,4 @@
-"""One call of a node while it is going on: from its recipe to its outputs, through cache, lease, attempts, timeout.
+"""One call of a node while it is going on: from its recipe to its outputs, through cache, lease and attempts.
 
 A job moves through stages and never waits in a thread: whatever it waits for calls `resume`.
 """
@@ -7,21 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from enum import Enum
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from mmagent.engine import keys, outcome
-from mmagent.engine.context import CallContext
-from mmagent.engine.loop import Timer
-from mmagent.engine.plan import NodePlan, Variant
-from mmagent.engine.result import Record
+from mmagent.engine.attempt import Attempt
+from mmagent.engine.plan import NodePlan
+from mmagent.engine.record import Record
 from mmagent.errors import Cancelled, NodeFailed, NodeTimeout, RunError
 
 if TYPE_CHECKING:
-    import asyncio
-
     from mmagent.engine.frame import Frame
     from mmagent.engine.instances import Slot
     from mmagent.engine.scheduler import Run
@@ -33,23 +28,17 @@ Done = Callable[[tuple[Any, ...] | RunError, Ready], None]
 BACKOFF = 0.05
 """Seconds before the first retry; each further one waits twice as long, to at most two seconds."""
 
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-
-
-class Stage(Enum):
-    """What a job does next."""
-
-    LOOK = "is somebody computing it, is it in memory"
-    READ = "is it on disk"
-    LEASE = "get the tool's instance"
-    LOAD = "load the instance"
-    CALL = "call it"
+GO_ON, STOP, NEEDS_WORKER = 0, 1, 2
+"""What follows a stage: the next one; nothing here, for the job has ended or waits; the same one, in a worker."""
 
 
 class Job:
     """One call. `done` is told how it ended, unless its run was over before."""
+
+    __slots__ = (
+        "_attempt", "_choice", "_failed", "_given", "_leads", "_seed", "_slot", "_stage", "_started", "_tries",
+        "attempts", "done", "frame", "inputs", "key", "name", "node", "parent", "recipe", "run", "span", "variant",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,34 +51,41 @@ class Job:
         name: str,
         span: int,
         parent: int,
-        seed: int,
+        seed: int | None = None,
     ) -> None:
         self.run, self.frame, self.node, self.inputs, self.done = run, frame, node, inputs, done
-        self.name, self.span, self.parent, self.seed = name, span, parent, seed
-        self.started = perf_counter()
-        self.attempt: CallContext | None = None
+        self.name, self.span, self.parent, self._seed = name, span, parent, seed
         self.attempts = 0
-        self._stage = Stage.LOOK
-        self._choice = self._tries = 0
         self._leads = False
+        self._attempt: Attempt | None = None
         self._slot: Slot | None = None
         self._failed: RunError | None = None
         self._given: tuple[Any, ...] | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._timer: Timer | None = None
+        self._started = run.log.now()
         self._choose(0)
         run.open(self)
         self.emit("started")
 
     def _choose(self, choice: int) -> None:
+        """Turn to the node's own tool, or to a fallback."""
         self._choice, self._tries = choice, 0
-        self.variant: Variant = self.node.variants[choice]
+        self.variant = self.node.variants[choice]
         seed = self.seed if self.variant.card.context else None
         self.key = keys.recipe(self.variant.prefix, seed, self.inputs.items())
+        self.recipe = self.key, self.variant.code
+        # A function of the class, not a bound method: the job would hold itself, and its media, till the next GC.
+        self._stage: Callable[[Job, Ready, bool], int] = Job._look if self.variant.cached else Job._lease
+
+    @property
+    def seed(self) -> int:
+        """The seed of the call."""
+        if self._seed is None:
+            self._seed = self.frame.seed_of(self.node)
+        return self._seed
 
     def emit(self, kind: Any, data: Any = None) -> None:
         """Publish an event of this call."""
-        self.run.emit(kind, self.span, self.parent, self.name, self.variant.card.name, data)
+        self.run.log.emit(kind, self.span, self.parent, self.name, self.variant.card.name, data)
 
     # -- stages
 
@@ -99,7 +95,7 @@ class Job:
         """What the job waited for has come: an identical call's outputs, a lease, or the failure to get one."""
         self._given, self._failed = given, failed
         if leased:
-            self._stage = Stage.CALL
+            self._stage = Job._call
         self.run.engine.workers.submit(partial(self.run.work, self))
 
     def step(self, ready: Ready, worker: bool) -> bool:
@@ -108,214 +104,136 @@ class Job:
             error, self._failed = self._failed, None
             self._fail(error, ready)
             return False
-        while True:
+        follows = GO_ON
+        while follows == GO_ON:
             if self.run.over:
                 self._leave()
                 return False
-            if self._stage is Stage.LOOK:
-                if not self._look(ready):
-                    return False
-            elif self._stage is Stage.READ:
-                if not worker:
-                    return True
-                if not self._read(ready):
-                    return False
-            elif self._stage is Stage.LEASE:
-                if not self._lease():
-                    return False
-            elif self._stage is Stage.LOAD:
-                if not worker:
-                    return True
-                if not self._load(ready):
-                    return False
-            elif self.variant.card.call.startswith("async"):
-                self.run.engine.loop.soon(self._start)
-                return False
-            elif worker or self.variant.card.inline:
-                self._call(ready)
-                return False
-            else:
-                return True
+            follows = self._stage(self, ready, worker)
+        return follows == NEEDS_WORKER
 
-    def _look(self, ready: Ready) -> bool:
-        engine, recipe = self.run.engine, (self.key, self.variant.code)
+    def _look(self, ready: Ready, worker: bool) -> int:
+        """Is somebody computing it, is it in memory?"""
+        engine = self.run.engine
         if self._given is not None:
             self._succeed("cached", self._given, ready)
-            return False
-        if self.variant.cached:
-            if not engine.flights.join(recipe, self):
-                return False  # from here on the job may be resumed in another thread
-            self._leads = True
-            values = engine.cache.get(recipe)
-            if values is not None:
-                self._succeed("cached", values, ready)
-                return False
-        self._stage = Stage.READ if self.variant.stored and engine.store is not None else Stage.LEASE
-        return True
+            return STOP
+        if not engine.flights.join(self.recipe, self):
+            return STOP  # from here on the job may be resumed in another thread
+        self._leads = True
+        values = engine.cache.get(self.recipe)
+        if values is not None:
+            self._succeed("cached", values, ready)
+            return STOP
+        self._stage = Job._read if self.variant.stored and engine.store is not None else Job._lease
+        return GO_ON
 
-    def _read(self, ready: Ready) -> bool:
-        engine, recipe = self.run.engine, (self.key, self.variant.code)
-        self._stage = Stage.LEASE
-        values = engine.store.get(recipe) if engine.store is not None else None
+    def _read(self, ready: Ready, worker: bool) -> int:
+        """Is it on disk?"""
+        if not worker:
+            return NEEDS_WORKER
+        engine = self.run.engine
+        self._stage = Job._lease
+        values = engine.store.get(self.recipe) if engine.store is not None else None
         if values is None:
-            return True
-        engine.cache.put(recipe, values)
+            return GO_ON
+        engine.cache.put(self.recipe, values)
         self._succeed("cached", values, ready)
-        return False
+        return STOP
 
-    def _lease(self) -> bool:
+    def _lease(self, ready: Ready, worker: bool) -> int:
+        """Get the tool's instance, if it has one."""
+        self._stage = Job._call
         if self.variant.function is None:
+            self._stage = Job._lease
             self._slot = self.run.engine.instances.slot(self.variant)
             lease = self._slot.lease(self)
             if lease == "wait":
-                return False  # from here on the job may be resumed in another thread
-            if lease == "load":
-                self._stage = Stage.LOAD
-                return True
-        self._stage = Stage.CALL
-        return True
+                return STOP  # from here on the job may be resumed in another thread
+            self._stage = Job._load if lease == "load" else Job._call
+        return GO_ON
 
-    def _load(self, ready: Ready) -> bool:
+    def _load(self, ready: Ready, worker: bool) -> int:
+        """Load the instance, for all who wait for it."""
+        if not worker:
+            return NEEDS_WORKER
         try:
             if self._slot is not None:
                 self._slot.load()
         except RunError as error:
             self._slot = None
             self._fail(error, ready)
-            return False
-        self._stage = Stage.CALL
-        return True
+            return STOP
+        self._stage = Job._call
+        return GO_ON
 
-    def _leave(self) -> None:
-        """Give back what the job holds before its call; the run is over."""
-        self.stop()
-        if self._stage is Stage.CALL and self._slot is not None:
-            self._slot.release()
-        self._slot = None
-
-    # -- the call itself
-
-    def _begin(self) -> tuple[Callable[..., Any], dict[str, Any], CallContext]:
-        context = self.attempt = CallContext(self, self._slot)
-        self.attempts += 1
-        self._tries += 1
-        if self.node.timeout is not None:
-            self._timer = self.run.engine.loop.later(self.node.timeout, partial(self._tick, context))
-        function = self.variant.function if self._slot is None else self._slot.run
-        arguments = {**self.variant.run_settings, **outcome.arguments(self.inputs)}
-        if self.variant.card.context:
-            arguments["ctx"] = context
-        return function, arguments, context
-
-    def _call(self, ready: Ready) -> None:
-        function, arguments, context = self._begin()
-        try:
-            result = function(**arguments)
-            if self.variant.card.call == "generator":
-                result = outcome.collect(result, self.variant.card, context)
-        except KeyboardInterrupt:
-            self._give_back(context)
-            raise
-        except BaseException as error:
-            self._end(context, None, error, ready)
+    def _call(self, ready: Ready, worker: bool) -> int:
+        """Call the tool where it belongs."""
+        variant = self.variant
+        if variant.on_loop:
+            self.run.engine.loop.soon(self._call_on_loop)
+        elif worker or variant.card.inline:
+            self._begin().here(ready)
         else:
-            self._end(context, result, None, ready)
+            return NEEDS_WORKER
+        return STOP
 
-    def _start(self) -> None:
+    def _call_on_loop(self) -> None:
         if self.run.over:
             self._leave()
         else:
-            self._task = self.run.engine.loop.task(self._call_async())
+            self._begin().on_loop()
 
-    async def _call_async(self) -> None:
-        function, arguments, context = self._begin()
-        ready: Ready = deque()
-        try:
-            if self.variant.card.call == "async-generator":
-                result = await outcome.collect_async(function(**arguments), self.variant.card, context)
-            else:
-                result = await function(**arguments)
-        except BaseException as error:  # a cancelled task has been replaced or its run is over: _end sees it
-            self._end(context, None, error, ready)
-        else:
-            self._end(context, result, None, ready)
-        self.run.advance(ready, worker=False)
+    def _begin(self) -> Attempt:
+        self.attempts += 1
+        self._tries += 1
+        self._attempt = Attempt(self, self._slot)
+        self._slot = None
+        return self._attempt
 
-    def _give_back(self, context: CallContext) -> None:
-        if context.slot is not None:
-            context.slot.release()
-
-    def _end(self, context: CallContext, result: Any, error: BaseException | None, ready: Ready) -> None:
-        self._give_back(context)
-        if not self._close(context):
-            return
-        if error is None:
-            try:
-                values = outcome.check(result, self.variant, self.key, self.inputs)
-            except Exception as wrong:
-                error = wrong
-        if error is None:
-            self._keep(values, context)
-            self._succeed("finished", values, ready)
-        else:
-            self._fail(error, ready)
-
-    def _close(self, context: CallContext) -> bool:
-        """End the attempt; False if it was ended before, by its timeout or with its run."""
-        with self.run.lock:
-            if self.run.over or self.attempt is not context:
-                return False
-            self.attempt = self._task = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        return True
-
-    def _tick(self, context: CallContext) -> None:
-        """The timeout may have come; progress has moved it on, or the attempt is given up."""
-        left = context.deadline - perf_counter()
-        if left > 0 and self.attempt is context:
-            self._timer = self.run.engine.loop.later(left, partial(self._tick, context))
-            return
-        task = self._task
-        if not self._close(context):
-            return
-        if task is not None:
-            task.cancel()
-        ready: Ready = deque()
-        limit = f"{self.node.timeout:g} s"
-        self._fail(NodeTimeout(f"node {self.name} ({self.variant.card.name}) showed no progress for {limit}"), ready)
-        self.run.advance(ready, worker=False)
+    def _leave(self) -> None:
+        """The run is over before the call: give back what the job holds."""
+        self.stop()
+        slot, self._slot = self._slot, None
+        if slot is not None and self._stage is Job._call:
+            slot.release()
 
     # -- ends
 
-    def _keep(self, values: tuple[Any, ...], context: CallContext) -> None:
-        """Remember the outputs, unless the call did more than make them."""
-        engine, recipe = self.run.engine, (self.key, self.variant.code)
-        if self._leads and not context.spliced:
-            engine.cache.put(recipe, values)
+    def ended(self, attempt: Attempt, result: Any, error: BaseException | None, ready: Ready) -> None:
+        """An attempt has ended, with what the tool returned or an error."""
+        self._attempt = None
+        if error is None:
+            try:
+                values = outcome.check(result, self.variant, self.key, self.inputs)
+            except Exception as wrong:  # not what the card promises, or media that cannot be described
+                error = wrong
+        if error is not None:
+            self._fail(error, ready)
+            return
+        if self._leads and attempt.spliced:
+            self._land(None)  # the call did more than make its outputs: it cannot be left out another time
+        elif self._leads:
+            engine = self.run.engine
+            engine.cache.put(self.recipe, values)
             if self.variant.stored and engine.store is not None:
-                engine.store.put(recipe, values)
-        self._land(None if context.spliced else values)
+                engine.store.put(self.recipe, values)
+        self._succeed("finished", values, ready)
 
     def _land(self, values: tuple[Any, ...] | None) -> None:
         if self._leads:
             self._leads = False
-            self.run.engine.flights.land((self.key, self.variant.code), values)
+            self.run.engine.flights.land(self.recipe, values)
 
-    def _succeed(self, kind: Any, values: tuple[Any, ...], ready: Ready) -> None:
+    def _succeed(self, status: Any, values: tuple[Any, ...], ready: Ready) -> None:
         self._land(values)
-        if not self.run.close(self):
-            return
-        outputs = {gate.port.name: value for gate, value in zip(self.variant.returns, values)}
-        self.record(kind, outputs)
-        self.emit(kind, outcome.arguments(outputs))
-        self.done(values, ready)
+        if self.run.close(self):
+            self._note(status, {gate.port.name: value for gate, value in zip(self.variant.returns, values)})
+            self.done(values, ready)
 
     def _fail(self, error: BaseException, ready: Ready) -> None:
-        self._slot = None
         if self._tries and self._tries <= self.node.retries:
-            self._stage = Stage.LEASE
+            self._stage = Job._lease
             self.emit("retried", error)
             self.run.engine.loop.later(min(BACKOFF * 2 ** (self._tries - 1), 2.0), self.resume)
             return
@@ -323,37 +241,31 @@ class Job:
         if self._choice + 1 < len(self.node.variants):
             self.emit("retried", error)
             self._choose(self._choice + 1)
-            self._stage = Stage.LOOK
             self.resume()
-            return
-        if not self.run.close(self):
-            return
-        failure = error if isinstance(error, NodeTimeout) else NodeFailed(self.name, self.variant.card.name, error)
-        self.record("failed", {}, str(failure))
-        self.emit("failed", failure)
-        self.done(failure, ready)
+        elif self.run.close(self):
+            failure: RunError = NodeFailed(self.name, self.variant.card.name, error)
+            if isinstance(error, NodeTimeout):
+                failure = error
+            self._note("failed", {}, failure)
+            self.done(failure, ready)
 
     def stop(self) -> None:
         """The run is over while this call goes on: tell its tool, and let others compute it."""
         self._land(None)
-        task = self._task
-        if task is not None:
-            self.run.engine.loop.soon(partial(_cancel, task))
-        if self._timer is not None:
-            self._timer.cancel()
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.stop()
         if self.run.close(self):
             error = Cancelled(f"node {self.name} ({self.variant.card.name}) was cancelled")
-            self.record("cancelled", {}, str(error))
             self.frame.failures[self.name] = error
-            self.emit("failed", error)
+            self._note("cancelled", {}, error)
 
-    def record(self, status: Any, outputs: Mapping[str, Any], error: str = "") -> None:
-        """Note how the call ended."""
-        began = self.run.began
-        self.run.records.append(
-            Record(
-                self.frame, self.name, self.variant.card.name, self.span, self.parent, status, self.started - began,
-                perf_counter() - self.started, self.seed, self.key, self.variant.settings, self.inputs, outputs,
-                self.attempts, error,
-            )
+    def _note(self, status: Any, outputs: Mapping[str, Any], failure: RunError | None = None) -> None:
+        log, variant = self.run.log, self.variant
+        log.end(
+            Record._make((
+                self.frame, self.name, variant.card.name, self.span, self.parent, status, self._started,
+                log.now() - self._started, self.node if self._seed is None else self._seed, self.key,
+                variant.settings, self.inputs, outputs, self.attempts, failure,
+            ))
         )  # fmt: skip

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from blake3 import blake3
 
 from mmagent.card import Card
 from mmagent.engine.context import CallContext
-from mmagent.engine.plan import Variant
+from mmagent.engine.variant import Variant
 from mmagent.errors import MediaError
 from mmagent.media import Embedding, Media
+
+Tell = Callable[[Any, Any], None]
 
 
 def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values by port as tools and callers get them: lists are lists of their own."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: list(value) if type(value) is tuple else value for name, value in values.items()}
 
 
 class _Yielded:
@@ -25,9 +27,9 @@ class _Yielded:
     Media are published as previews as they come; what is not media is published as said, and is no output.
     """
 
-    def __init__(self, card: Card, context: CallContext) -> None:
+    def __init__(self, card: Card, context: CallContext, tell: Tell) -> None:
         self._many = card.outputs[0].many
-        self._context = context
+        self._context, self._tell = context, tell
         self._items: list[Any] = []
         self._last: Any = None
 
@@ -39,20 +41,20 @@ class _Yielded:
             for part in item:
                 self.add(part)
         elif isinstance(item, Media):
-            self._context.preview(item)
+            self._tell("preview", item)
             self._items.append(item)
             self._last = item
         else:
-            self._context.tell("said", item)
+            self._tell("said", item)
 
     @property
     def output(self) -> Any:
         return self._items if self._many else self._last
 
 
-def collect(items: Iterator[Any], card: Card, context: CallContext) -> Any:
+def collect(items: Iterator[Any], card: Card, context: CallContext, tell: Tell) -> Any:
     """Run a generator tool to its end, or until it is told to stop; its output."""
-    found = _Yielded(card, context)
+    found = _Yielded(card, context, tell)
     try:
         for item in items:
             found.add(item)
@@ -63,9 +65,9 @@ def collect(items: Iterator[Any], card: Card, context: CallContext) -> Any:
     return found.output
 
 
-async def collect_async(items: AsyncIterator[Any], card: Card, context: CallContext) -> Any:
+async def collect_async(items: AsyncIterator[Any], card: Card, context: CallContext, tell: Tell) -> Any:
     """The same for an async generator tool."""
-    found = _Yielded(card, context)
+    found = _Yielded(card, context, tell)
     try:
         async for item in items:
             found.add(item)
@@ -77,27 +79,41 @@ async def collect_async(items: AsyncIterator[Any], card: Card, context: CallCont
 
 
 def check(result: Any, variant: Variant, key: str, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A tool's result as one value a port, lists as tuples; MediaError if it is not what the card promises."""
+    """A tool's result as one value a port, lists as tuples; MediaError if it is not what the card promises.
+
+    Embeddings get the call's recipe key as their digest, so that they need not be hashed.
+    """
+    gates = variant.returns
+    if len(gates) == 1 and type(result) in gates[0].types and not gates[0].port.many and type(result) is not Embedding:
+        return (result,)
+    values = _by_port(result, variant)
+    for gate, value in zip(gates, values):
+        gate.check(value, "its output")
+    if not variant.card.cacheable:  # the same key, another result: a digest of its own
+        return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+    given = {id(item) for value in inputs.values() for item in (value if isinstance(value, list | tuple) else (value,))}
+    return tuple(
+        _signed(value, key if len(gates) == 1 else f"{key}\0{gate.port.name}", key, given)
+        for gate, value in zip(gates, values)
+    )
+
+
+def _by_port(result: Any, variant: Variant) -> tuple[Any, ...]:
     gates = variant.returns
     named = isinstance(result, tuple) and hasattr(result, "_fields")
     if len(gates) == 1:
-        values = (result[0],) if named and len(result) == 1 else (result,)
-    elif named and len(result) == len(gates):
-        values = tuple(result)
-    else:
-        ports = ", ".join(gate.port.name for gate in gates)
-        raise MediaError(f"its output: expected a NamedTuple of {ports}, got {type(result).__name__}")
-    for gate, value in zip(gates, values):
-        gate.check(value, "its output")
-    given = {id(item) for value in inputs.values() for item in (value if isinstance(value, list | tuple) else (value,))}
-    single = len(gates) == 1
+        return (result[0],) if named and len(result) == 1 else (result,)
+    if named and len(result) == len(gates):
+        return tuple(result)
+    ports = ", ".join(gate.port.name for gate in gates)
+    raise MediaError(f"its output: expected a NamedTuple of {ports}, got {type(result).__name__}")
 
-    def finished(value: Any, place: str) -> Any:
-        if isinstance(value, list | tuple):
-            return tuple(finished(item, f"{place}\0{index}") for index, item in enumerate(value))
-        if type(value) is Embedding and variant.card.cacheable and id(value) not in given:
-            digest = key if not place else blake3(f"{key}{place}".encode()).hexdigest()
-            return Embedding(value.array, value.space, value.mask, digest=digest)
+
+def _signed(value: Any, place: str, key: str, given: set[int]) -> Any:
+    """A port's value with the digests of its embeddings set: the key itself if the call makes but one of them."""
+    if isinstance(value, list | tuple):
+        return tuple(_signed(item, f"{place}\0{index}", key, given) for index, item in enumerate(value))
+    if type(value) is not Embedding or id(value) in given:
         return value
-
-    return tuple(finished(value, "" if single else f"\0{gate.port.name}") for gate, value in zip(gates, values))
+    digest = key if place == key else blake3(place.encode()).hexdigest()
+    return Embedding(value.array, value.space, value.mask, digest=digest)

@@ -10,18 +10,24 @@ from typing import Any
 
 from mmagent.card import Port
 from mmagent.errors import MediaError
-from mmagent.media import Media, fits
+from mmagent.media import MODALITIES, Media, fits
 
 
 class Gate:
-    """Lets values into a port. `types` are the classes seen to fit; with constraints it stays empty."""
+    """Lets values into a port.
 
-    __slots__ = ("_wanted", "port", "types")
+    `types` are classes known to fit one value of it, and `single` the same unless it holds a list; with
+    constraints, which only the value itself can meet, they stay empty.
+    """
+
+    __slots__ = ("_wanted", "port", "single", "types")
 
     def __init__(self, port: Port) -> None:
         self.port = port
-        self.types: set[type] = set()
         self._wanted = {key: value for key, value in port.constraints.items() if value is not None}
+        own = MODALITIES.get(port.modality)
+        self.types: set[type] = {own} if own is not None and not self._wanted else set()
+        self.single: set[type] = set() if port.many else self.types
 
     def check(self, value: Any, where: str) -> None:
         """Raise MediaError, naming `where` and the port, unless `value` may stand in the port."""

@@ -2,77 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmagent.card import Scalar
-from mmagent.engine.events import Call, Event, Handle, Status
+from mmagent.engine.events import Call, Event
+from mmagent.engine.record import Note, items
 from mmagent.errors import Cancelled, RunError
 from mmagent.media import Media
 
-if TYPE_CHECKING:
-    from mmagent.engine.frame import Frame
-    from mmagent.engine.plan import NodePlan
-
 Output = Media | list[Media] | None
-
-
-class Record(NamedTuple):
-    """A call as the engine notes it while it runs; media by reference, so that nothing is hashed for it."""
-
-    frame: Frame
-    node: str
-    tool: str
-    span: int
-    parent: int
-    status: Status
-    started: float
-    seconds: float
-    seed: int
-    key: str
-    settings: Mapping[str, Scalar]
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    attempts: int
-    error: str
-
-    def call(self) -> Call:
-        """The record proper: media as handles."""
-        fields = self._asdict()
-        del fields["frame"]
-        return Call(**{**fields, "inputs": handles(self.inputs), "outputs": handles(self.outputs)})
-
-
-class Short(NamedTuple):
-    """The same of a simple node that went well, with nothing in it that can be worked out later."""
-
-    frame: Frame
-    node: NodePlan
-    started: float
-    seconds: float
-    key: str
-    arguments: Mapping[str, Any]
-    output: Any
-
-    def call(self) -> Call:
-        """The record proper."""
-        frame, node = self.frame, self.node
-        variant = node.variants[0]
-        return Call(
-            frame.name(node.name),
-            node.tool,
-            frame.span(node),
-            frame.parent_of(node),
-            "finished",
-            self.started,
-            self.seconds,
-            frame.seed_of(node),
-            self.key,
-            variant.settings,
-            handles({name: self.arguments[name] for name, _, _ in node.straight}),
-            handles({variant.returns[0].port.name: self.output}),
-        )
 
 
 class Result:
@@ -80,8 +18,7 @@ class Result:
 
     `outputs` has every output that was made, in the graph's order; None stands for one that was left out
     because something optional was not there. What a failure took away is absent, and `failures` says why, by
-    node. `spliced` holds the results of subgraphs by place, `events` all that was told, `seconds` the time
-    from start to end.
+    node. `spliced` holds the results of subgraphs by place, `seconds` the time from start to end.
     """
 
     def __init__(
@@ -89,15 +26,14 @@ class Result:
         graph: str,
         outputs: dict[str, Output],
         failures: dict[str, RunError],
-        records: list[Record | Short],
-        events: list[Event],
+        notes: Sequence[Note],
         spliced: dict[str, Result],
         seconds: float,
         cancelled: bool = False,
     ) -> None:
-        self.graph, self.outputs, self.failures, self.events = graph, outputs, failures, events
+        self.graph, self.outputs, self.failures = graph, outputs, failures
         self.spliced, self.seconds, self.cancelled = spliced, seconds, cancelled
-        self._records = records
+        self._notes = notes
 
     def __repr__(self) -> str:
         return (
@@ -108,7 +44,12 @@ class Result:
     @cached_property
     def calls(self) -> tuple[Call, ...]:
         """Every call in the order in which they ended, those of spliced subgraphs included."""
-        return tuple(record.call() for record in self._records)
+        return tuple(note.call for note in self._notes if not isinstance(note, Event))
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """All that was told, in order; of a spliced subgraph, how its calls ended."""
+        return tuple(event for note in self._notes for event in ((note,) if isinstance(note, Event) else note.events))
 
     @cached_property
     def first(self) -> dict[str, float]:
@@ -121,7 +62,7 @@ class Result:
                 found.setdefault(event.data.modality, event.time)
             elif event.kind in ("finished", "cached"):
                 for value in (event.data or {}).values():
-                    for item in _items(value):
+                    for item in items(value):
                         found.setdefault(item.modality, event.time)
         return found
 
@@ -132,18 +73,3 @@ class Result:
         for failure in self.failures.values():
             raise failure
         return self
-
-
-def handles(values: Mapping[str, Any]) -> dict[str, tuple[Handle, ...]]:
-    """Values by port as handles, those that are nothing left out."""
-    return {
-        port: tuple(Handle(item.modality, item.digest) for item in _items(value))
-        for port, value in values.items()
-        if value is not None
-    }
-
-
-def _items(value: Any) -> tuple[Media, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, Media) else tuple(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from mmagent.engine.cache import Cache
 from mmagent.engine.flights import Flights
 from mmagent.engine.instances import Instances
+from mmagent.engine.log import Listener
 from mmagent.engine.loop import LoopThread
 from mmagent.engine.plan import Plan, compile
 from mmagent.engine.result import Result
-from mmagent.engine.scheduler import Listener, Run
+from mmagent.engine.scheduler import Run, Thread
 from mmagent.engine.stream import AsyncStream, Begin, Stream
 from mmagent.engine.threads import Workers, waiting
 from mmagent.errors import Fault, GraphError, RunError
@@ -33,7 +35,7 @@ class Engine:
     """Runs graphs: order, parallelism, cache, retries, timeouts, cancel, events.
 
     `cache` keeps results in memory, `store`, if there is one, the dear ones on disk. Sync tools run in up to
-    `threads` threads, async ones on one event loop of the engine's own.
+    `threads` threads and in that of a caller who waits, async ones on one event loop of the engine's own.
     Tools are loaded once and stay loaded until `close`. All its methods may be called from any thread, and
     from tools; in an async tool await `arun`.
     """
@@ -77,6 +79,10 @@ class Engine:
 
     def check_inputs(self, plan: Plan, inputs: Inputs) -> None:
         """Raise GraphError, with every fault, unless these are inputs that the graph can run on."""
+        if len(inputs) == len(plan.inputs) and all(
+            name in inputs and type(inputs[name]) in gate.single for name, (_, gate) in plan.inputs.items()
+        ):
+            return
         faults = []
         for name, value in inputs.items():
             if name not in plan.inputs:
@@ -119,7 +125,9 @@ class Engine:
         over.acquire()
         run, release = self._begin(graph, inputs, wanted, seed, registry, on_event, over.release, cancel)
         try:
-            run.start()
+            # Waking a thread costs more than most calls: the caller's, which would only wait, works for the run. Not
+            # if it must be free to leave at a word, nor under a running loop, where tools cannot start their own.
+            run.start(Thread.LOOP if cancel is not None or _under_loop() else Thread.CALLER)
             if not over.acquire(blocking=False):
                 with waiting():
                     over.acquire()
@@ -154,7 +162,7 @@ class Engine:
 
         run, release = self._begin(graph, inputs, wanted, seed, registry, on_event, ended, cancel)
         try:
-            run.start()
+            run.start(Thread.LOOP)
             if not run.over:
                 await over.wait()
         except BaseException:
@@ -230,7 +238,7 @@ class Engine:
         def begin(listener: Listener, ended: Callable[[], None], own: CancelToken) -> Callable[[], Result]:
             run, release = self._begin(graph, inputs, wanted, seed, registry, listener, ended, cancel)
             own.subscribe(run.cancel)
-            run.start(apart=True)
+            run.start()
 
             def result() -> Result:
                 release()
@@ -246,6 +254,11 @@ def _outcome(run: Run, partial: bool) -> Result:
         raise run.broken
     result = run.result()
     return result if partial else result.raise_failure()
+
+
+def _under_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # not imported: no loop runs
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _nothing() -> None:

@@ -1,7 +1,7 @@
 """A run: the small state machine that takes one graph, and what is spliced into it, from inputs to outputs.
 
 There is no scheduler thread. Whoever finishes a node goes on with what that made ready: inline nodes in place,
-one threaded node itself if it is a worker, the rest handed out. The lock is held for bookkeeping only, never
+one threaded node itself, the rest handed out. The lock is held for bookkeeping only, never
 while a tool or a listener is called.
 """
 
@@ -10,25 +10,32 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from blake3 import blake3
-
 from mmagent.engine.each import Items
-from mmagent.engine.events import Event
+from mmagent.engine.events import Event, Status
 from mmagent.engine.frame import LOST, Frame
 from mmagent.engine.job import Job, Ready
+from mmagent.engine.log import Listener, Log
 from mmagent.engine.plan import NodePlan, Plan
-from mmagent.engine.result import Record, Result, Short
+from mmagent.engine.record import Record
+from mmagent.engine.result import Result
+from mmagent.engine.shortcut import run_shortcut
 from mmagent.errors import MediaError, NodeFailed, RunError
 
 if TYPE_CHECKING:
     from mmagent.engine.run import Engine
     from mmagent.registry import Registry
 
-Listener = Callable[[Event], object]
+
+class Thread(Enum):
+    """In whose thread a run goes on, which says what it may do there."""
+
+    WORKER = "all that blocks"
+    CALLER = "what blocks without a limit of time: the caller, who waits anyway, must be free to leave what has one"
+    LOOP = "nothing that blocks"
 
 
 class Run:
@@ -44,12 +51,10 @@ class Run:
         listener: Listener | None,
         ended: Callable[[], None],
     ) -> None:
-        self.engine, self.registry, self._listener, self._ended = engine, registry, listener, ended
+        self.engine, self.registry, self._ended = engine, registry, ended
         self.lock = threading.Lock()
-        self._telling = threading.RLock()
-        self.began, self.seconds = perf_counter(), 0.0
-        self.events: list[Event] = []
-        self.records: list[Record | Short] = []
+        self.log = Log(listener, self.abort)
+        self.seconds = 0.0
         self.root = Frame(plan, inputs, seed)
         self.over = self.cancelled = False
         self.broken: BaseException | None = None
@@ -59,34 +64,47 @@ class Run:
 
     # -- going on
 
-    def start(self, apart: bool = False) -> None:
-        """Begin, in this thread or `apart` from it; in this thread a run of inline nodes is over when this returns."""
+    def start(self, thread: Thread | None = None) -> None:
+        """Begin, in this thread, or apart from it; in this thread a run of inline nodes is over when this returns."""
         if self.root.done:
             self._close_frame()
-        elif apart:
+        elif thread is None:
             self.engine.workers.submit(partial(self.work, None, self.root.first()))
         else:
-            self.advance(self.root.first(), worker=False)
+            self.advance(self.root.first(), thread)
 
-    def advance(self, ready: Ready, worker: bool) -> None:
-        """Go on with what is ready until this thread has nothing left to do for the run."""
+    def advance(self, ready: Ready, thread: Thread) -> None:
+        """Go on with what is ready until this thread has nothing left to do for the run.
+
+        One call that blocks is kept for this thread, if it may; it is begun when all else has been handed out.
+        """
         kept: Job | None = None
         while True:
             while ready and not self.over:
                 frame, index = ready.popleft()
                 node = frame.plan.nodes[index]
-                if node.simple and self._run_simple(frame, node, ready):
+                short = node.short
+                if short is not None and run_shortcut(self, frame, node, short, ready):
                     continue
                 for job in self._jobs_for(frame, node, ready):
-                    if job.step(ready, False):
-                        if worker and kept is None:
-                            kept = job
-                        else:
-                            self.engine.workers.submit(partial(self.work, job))
+                    if not job.step(ready, False):
+                        continue
+                    untimed = thread is Thread.CALLER and node.timeout is None
+                    if kept is None and (untimed or thread is Thread.WORKER):
+                        kept = job
+                    else:
+                        self.engine.workers.submit(partial(self.work, job))
             if kept is None:
                 return
             job, kept = kept, None
             job.step(ready, True)
+
+    def go_on(self, ready: Ready) -> None:
+        """Go on with what is ready on the loop; a fault of the engine's own ends the run."""
+        try:
+            self.advance(ready, Thread.LOOP)
+        except BaseException as error:
+            self.abort(error)
 
     def work(self, job: Job | None, ready: Ready | None = None) -> None:
         """Go on with a job, or with what is ready, in a worker; a fault of the engine's own ends the run."""
@@ -94,60 +112,14 @@ class Run:
         try:
             if job is not None:
                 job.step(ready, True)
-            self.advance(ready, True)
+            self.advance(ready, Thread.WORKER)
         except BaseException as error:
             self.abort(error)
-
-    def _run_simple(self, frame: Frame, node: NodePlan, ready: Ready) -> bool:
-        """Run a simple node in place; False, and nothing has happened, if its inputs need a closer look."""
-        arguments = dict(node.settings)
-        text = node.prefix
-        values = frame.values
-        for name, slot, types in node.straight:
-            value = values[slot]
-            if type(value) not in types:
-                return False
-            arguments[name] = value
-            text += f"\0{name}={value.digest}"
-        if node.groups:
-            self._enter(frame, node)
-        key = blake3(text.encode()).hexdigest()
-        name = frame.path + node.name
-        span = frame.base + node.index + 1
-        parent = frame.parent_of(node) if node.groups else frame.parent
-        started = perf_counter()
-        self.tell(Event("started", span, parent, name, node.tool, started - self.began))
-        try:
-            output = node.function(**arguments)
-            if type(output) not in node.returns:
-                output = self._unpacked(node, output)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as cause:
-            failure = NodeFailed(name, node.tool, cause)
-            self.records.append(
-                Record(frame, name, node.tool, span, parent, "failed", started - self.began, perf_counter() - started,
-                       frame.seed_of(node), key, node.settings, arguments, {}, 1, str(failure))
-            )  # fmt: skip
-            self.emit("failed", span, parent, name, node.tool, failure)
-            self.settle(frame, node, failure, ready)
-            return True
-        ended = perf_counter()
-        self.records.append(Short(frame, node, started - self.began, ended - started, key, arguments, output))
-        self.tell(Event("finished", span, parent, name, node.tool, ended - self.began, {node.output: output}))
-        self.settle(frame, node, (output,), ready)
-        return True
-
-    def _unpacked(self, node: NodePlan, output: Any) -> Any:
-        if isinstance(output, tuple) and hasattr(output, "_fields") and len(output) == 1:
-            output = output[0]
-        node.variants[0].returns[0].check(output, "its output")
-        return output
 
     def _jobs_for(self, frame: Frame, node: NodePlan, ready: Ready) -> list[Job]:
         """The calls of a node whose inputs have come; none if it is left out, or failed already."""
         if node.groups:
-            self._enter(frame, node)
+            self.enter(frame, node)
         inputs: dict[str, Any] = {}
         for take in node.takes:
             value = frame.take(take)
@@ -156,7 +128,7 @@ class Run:
             if value is None and not take.gate.port.optional:
                 return self._skip(frame, node, f"nothing came for {take.name}", None, ready)
             inputs[take.name] = value
-        name, span, parent, seed = frame.name(node.name), frame.span(node), frame.parent_of(node), frame.seed_of(node)
+        name, span, parent = frame.name(node.name), frame.span(node), frame.parent_of(node)
         try:
             for take in node.takes:
                 if take.name == node.each:
@@ -165,42 +137,44 @@ class Run:
                     take.gate.check(inputs[take.name], "its input")
         except MediaError as error:
             failure = NodeFailed(name, node.tool, error)
-            self.emit("failed", span, parent, name, node.tool, failure)
+            self._note(frame, node, "failed", failure)
             self.settle(frame, node, failure, ready)
             return []
         if node.each is not None:
             return Items(self, frame, node, inputs).jobs(ready)
         done = partial(self.settle, frame, node)
-        return [Job(self, frame, node, inputs, done, name=name, span=span, parent=parent, seed=seed)]
+        return [Job(self, frame, node, inputs, done, name=name, span=span, parent=parent)]
 
     def _skip(self, frame: Frame, node: NodePlan, reason: str, value: Any, ready: Ready) -> list[Job]:
-        name, span, parent = frame.name(node.name), frame.span(node), frame.parent_of(node)
-        began = perf_counter() - self.began
-        self.records.append(
-            Record(frame, name, node.tool, span, parent, "skipped", began, 0.0, frame.seed_of(node), "",
-                   node.variants[0].settings, {}, {}, 0, reason)
-        )  # fmt: skip
-        self.emit("skipped", span, parent, name, node.tool, reason)
-        self._fill(frame, node, (value,) * len(node.slots), ready)
+        self._note(frame, node, "skipped", reason)
+        self.fill(frame, node, (value,) * len(node.slots), ready)
         return []
+
+    def _note(self, frame: Frame, node: NodePlan, status: Status, reason: RunError | str) -> None:
+        """Note a node that ended before it was called."""
+        self.log.end(
+            Record(
+                frame, frame.name(node.name), node.tool, frame.span(node), frame.parent_of(node), status,
+                self.log.now(), 0.0, node, "", node.own.settings, {}, {}, 0, reason,
+            )
+        )  # fmt: skip
 
     def settle(self, frame: Frame, node: NodePlan, outcome: tuple[Any, ...] | RunError, ready: Ready) -> None:
         """A node has ended, with its outputs by port or with a failure; `ready` gets what waited for it."""
         if isinstance(outcome, tuple):
-            self._fill(frame, node, outcome, ready)
+            self.fill(frame, node, outcome, ready)
         else:
             frame.failures[frame.name(node.name)] = outcome
-            self._fill(frame, node, (LOST,) * len(node.slots), ready)
+            self.fill(frame, node, (LOST,) * len(node.slots), ready)
 
-    def _fill(self, frame: Frame, node: NodePlan, values: tuple[Any, ...], ready: Ready) -> None:
+    def fill(self, frame: Frame, node: NodePlan, values: tuple[Any, ...], ready: Ready) -> None:
+        """The same with what is to stand in its slots."""
         if node.groups:
             self._quit(frame, node)
         with self.lock:
-            frame.fill(node, values, ready)
-            if frame.left:
-                return
-            frame.done = True
-        self._close_frame()
+            last = frame.fill(node, values, ready)
+        if last:
+            self._close_frame()
 
     def _close_frame(self) -> None:
         with self.lock:
@@ -211,7 +185,7 @@ class Run:
         self._finish()
 
     def _finish(self) -> None:
-        self.seconds = perf_counter() - self.began
+        self.seconds = self.log.now()
         self._ended()
 
     # -- what joins and leaves
@@ -261,26 +235,9 @@ class Run:
         self.broken = self.broken or error
         self.cancel()
 
-    # -- events
+    # -- nested graphs
 
-    def emit(self, kind: Any, span: int, parent: int, node: str, tool: str, data: Any = None) -> None:
-        """Publish an event."""
-        self.tell(Event(kind, span, parent, node, tool, perf_counter() - self.began, data))
-
-    def tell(self, event: Event) -> None:
-        """Publish an event; listeners hear one at a time, and one that raises ends the run."""
-        if self._listener is None:
-            self.events.append(event)
-            return
-        with self._telling:
-            self.events.append(event)
-            try:
-                self._listener(event)
-            except BaseException as error:
-                self._listener = None
-                self.abort(error)
-
-    def _enter(self, frame: Frame, node: NodePlan) -> None:
+    def enter(self, frame: Frame, node: NodePlan) -> None:
         self._tell_groups(frame, "started", node.groups, frame.enter, node)
 
     def _quit(self, frame: Frame, node: NodePlan) -> None:
@@ -295,20 +252,23 @@ class Run:
             if tell:
                 outer = [other for other in node.groups if other < group]
                 parent = frame.group_span(outer[-1]) if outer else frame.parent
-                self.emit(kind, frame.group_span(group), parent, frame.name(frame.plan.groups[group]), "")
+                self.log.emit(kind, frame.group_span(group), parent, frame.name(frame.plan.groups[group]), "")
 
     # -- what is left of it
 
     def result(self, frame: Frame | None = None) -> Result:
         """The outcome of the run, or of one of its graphs."""
         frame = self.root if frame is None else frame
-        records = self.records if frame is self.root else [item for item in self.records if item.frame is frame]
+        notes = (
+            self.log.notes
+            if frame is self.root
+            else [note for note in self.log.notes if not isinstance(note, Event) and note.frame is frame]
+        )
         return Result(
             frame.plan.name,
             frame.outputs(),
             dict(frame.failures),
-            records,
-            self.events if frame is self.root else [],
+            notes,
             {place: self.result(inner) for place, inner in frame.spliced.items()},
             self.seconds,
             self.cancelled,

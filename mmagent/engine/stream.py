@@ -13,8 +13,8 @@ from mmagent.engine.threads import waiting
 from mmagent.errors import RunError
 
 if TYPE_CHECKING:
+    from mmagent.engine.log import Listener
     from mmagent.engine.result import Result
-    from mmagent.engine.scheduler import Listener
 
 Begin = Callable[["Listener", Callable[[], None], CancelToken], Callable[[], "Result"]]
 """Starts a run with a listener, a call for its end and a cancel token; returns what gives its result."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mmagent.engine import Engine, Event
+from mmagent.engine import CancelToken, Engine, Event
 from mmagent.errors import NodeFailed, RunError
 from mmagent.graph.builder import GraphBuilder
 from mmagent.graph.checked import CheckedGraph
@@ -214,23 +214,56 @@ def test_run_in_an_async_tool_is_refused_where_it_would_never_end(engine: Engine
 
 @pytest.mark.parametrize("api", ["run", "stream"])
 def test_ctrl_c_cancels_the_run_and_is_raised(engine: Engine, build: Build, api: str) -> None:
-    stopped = threading.Event()
+    both, stopped = threading.Barrier(2, timeout=20), threading.Semaphore(0)
 
     @tool(cacheable=False)
     def long(text: Text, ctx: Context) -> Text:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        while not ctx.cancelled:
-            time.sleep(0.005)
-        stopped.set()
+        try:
+            if both.wait() == 0:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            while not ctx.cancelled:
+                time.sleep(0.005)
+        finally:
+            stopped.release()
         return text
 
-    checked, registry = chain(build, long)
+    graph = build()
+    text = graph.input("text", Text)
+    graph.output("a", graph.add("a", long, text=text))
+    graph.output("b", graph.add("b", long, text=text))
     with pytest.raises(KeyboardInterrupt):
         if api == "run":
-            engine.run(checked, X, registry=registry)
+            engine.run(graph.checked(), X, registry=graph.registry)
         else:
-            list(engine.stream(checked, X, registry=registry))
-    assert stopped.wait(20)
+            list(engine.stream(graph.checked(), X, registry=graph.registry))
+    assert stopped.acquire(timeout=20)
+    assert stopped.acquire(timeout=20)
+
+
+def test_a_waiting_caller_works_for_its_run_unless_it_must_be_free_to_leave(engine: Engine, build: Build) -> None:
+    @tool(cacheable=False)
+    def where(text: Text) -> Text:
+        return Text(threading.current_thread().name)
+
+    graph = build()
+    text = graph.input("text", Text)
+    graph.output("free", graph.add("free", where, text=text))
+    graph.output("timed", graph.add("timed", where, {"timeout": 60.0}, text=text))
+    names = engine.run(graph.checked(), X, registry=graph.registry).outputs
+    assert str(names["free"]) == threading.current_thread().name
+    assert str(names["timed"]).startswith("mmagent-worker")
+    names = engine.run(graph.checked(), X, registry=graph.registry, cancel=CancelToken()).outputs
+    assert str(names["free"]).startswith("mmagent-worker")
+
+
+async def test_tools_may_start_a_loop_of_their_own(engine: Engine, build: Build) -> None:
+    @tool(cacheable=False)
+    def fetch(text: Text) -> Text:
+        return asyncio.run(asyncio.sleep(0, text))
+
+    checked, registry = chain(build, fetch)
+    assert engine.run(checked, X, registry=registry).outputs == X
+    assert (await engine.arun(checked, X, registry=registry)).outputs == X
 
 
 def test_ctrl_c_in_an_inline_tool_is_raised(engine: Engine, build: Build) -> None:

@@ -33,7 +33,7 @@ def stamp(log: list[str], **options: Any) -> type[Tool]:
             self.inside = 0
 
         def load(self) -> None:
-            assert threading.current_thread().name.startswith("mmagent-worker")
+            assert threading.current_thread().name != "mmagent-loop"
             time.sleep(0.02)
             log.append(f"load {self.ink}")
 
