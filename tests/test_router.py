@@ -109,6 +109,17 @@ def test_ways_of_several_steps_are_found() -> None:
     assert got.graph.nodes["loop"].inputs == {"image": "sketch.image"}
 
 
+def test_chains_that_go_back_or_may_make_nothing_are_not_taken() -> None:
+    @tool(cost=0.01)
+    def track(video: Video) -> Audio | None: ...
+    @tool(cost=0.01)
+    def hear(image: Image) -> Text: ...  # type: ignore[empty-body]
+
+    signal = Signal("audio", "its sound", refs=(CAT,))
+    got = route(signal, Policy(), cards(sonify, loop, track, hear, sketch))
+    assert {item.path for item in got.candidates} == {("sonify.v1",), ("track.v1",), ("sketch.v1", "sonify.v1")}
+
+
 def test_a_setting_without_default_refuses_a_tool() -> None:
     with pytest.raises(RouteError, match="setting width has no default"):
         route(Signal("image", "a cat"), Policy(), cards(sized))
