@@ -216,16 +216,16 @@ def _chains(signal: Signal, tools: Sequence[Card]) -> Iterator[_Way]:
             starts.append((ref.modality, f"ref-{place + 1}", "refs", 3))
     for modality, source, wire, rank in starts:
         for found in routes(tools, modality, signal.modality):
-            if len(found.hops) > 1 and _straight(found.hops, modality):
+            if len(found.hops) > 1 and _straight(found.hops, modality, signal.modality):
                 yield _Way(found.hops, wire, rank, {found.hops[0].input: (source,)})
 
 
-def _straight(hops: Sequence[Step], start: str) -> bool:
-    """Whether a chain turns nothing back into what it was, and every step but the last surely makes something."""
+def _straight(hops: Sequence[Step], start: str, end: str) -> bool:
+    """Whether a chain ends in exactly that modality, turns nothing back into what it was, and surely makes something."""
     made = [hop.card.output(hop.output) for hop in hops]
     modalities = [start, *(port.modality for port in made if port is not None)]
     back = any(fits(one, other) for place, other in enumerate(modalities) for one in modalities[:place])
-    return not back and not any(port is None or port.optional for port in made)
+    return modalities[-1] == end and not back and not any(port is None or port.optional for port in made)
 
 
 def _build(way: _Way, signal: Signal, policy: Policy) -> tuple[GraphSpec, dict[str, Media]]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmagent import Audio, Constraint, Embedding, Image, Policy, Signal, Text, Video, tool
+from mmagent import Audio, Constraint, Embedding, Image, Policy, Signal, Speech, Text, Video, tool
 from mmagent.card import Card
 from mmagent.errors import RouteError
 from mmagent.router import Routed, makeable, route
@@ -118,6 +118,15 @@ def test_chains_that_go_back_or_may_make_nothing_are_not_taken() -> None:
     signal = Signal("audio", "its sound", refs=(CAT,))
     got = route(signal, Policy(), cards(sonify, loop, track, hear, sketch))
     assert {item.path for item in got.candidates} == {("sonify.v1",), ("track.v1",), ("sketch.v1", "sonify.v1")}
+
+
+def test_a_refinement_does_not_pass_for_what_was_asked() -> None:
+    @tool(cost=0.01)
+    def say(text: Text) -> Speech: ...  # type: ignore[empty-body]
+    @tool(cost=0.01)
+    def hear(image: Image) -> Text: ...  # type: ignore[empty-body]
+
+    assert set(makeable(["audio", "speech"], [CAT], Policy(), cards(say, hear))) == {"speech"}
 
 
 def test_a_setting_without_default_refuses_a_tool() -> None:
