@@ -2,7 +2,8 @@
 
     python benchmarks/asking.py [MODEL] [--wrong]
 
-`TUNED` were looked at while the examples and the prior in `model.yaml` were chosen; `HELD_OUT` were not.
+`TUNED` were looked at while the examples and the prior in `model.yaml` were chosen; of `SEEN` the mistakes were
+read once, before the examples became single sentences; `HELD_OUT` was written afterwards and changed nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ TUNED: tuple[Labelled, ...] = (
     ("Why is the sky blue?", "text"),
 )
 
-HELD_OUT: tuple[Labelled, ...] = (
+SEEN: tuple[Labelled, ...] = (
     ("Draw a red car on a road.", "image"),
     ("Paint me a sunset over mountains.", "image"),
     ("Could you draw a small yellow bird?", "image"),
@@ -119,6 +120,41 @@ HELD_OUT: tuple[Labelled, ...] = (
     ("What is in this picture?", "text"),
 )
 
+HELD_OUT: tuple[Labelled, ...] = (
+    ("Draw a penguin with a hat.", "image"),
+    ("I need a picture of a bridge.", "image"),
+    ("Can you sketch my grandmother's house?", "image"),
+    ("Paint a bowl of fruit.", "image"),
+    ("Show me a nice photo of a waterfall.", "image"),
+    ("Draw four apples in a row.", "image"),
+    ("Say goodbye out loud.", "speech"),
+    ("Who was the first man on the moon? Tell me aloud.", "speech"),
+    ("Please read your answer to me in a voice.", "speech"),
+    ("What is this animal called? Say it aloud.", "speech"),
+    ("Speak slowly and tell me what a volcano is.", "speech"),
+    ("Play the sound of a siren.", "audio"),
+    ("I want to hear waves on a beach.", "audio"),
+    ("Make a drum roll.", "audio"),
+    ("Let me hear how a lion roars.", "audio"),
+    ("Play a short tune on a flute.", "audio"),
+    ("Make an animation of a bouncing cube.", "video"),
+    ("Show me a video of a cat jumping.", "video"),
+    ("Animate the moon rising.", "video"),
+    ("I would like a clip of a wheel turning to the left.", "video"),
+    ("What is in the photo?", "text"),
+    ("Who is the woman in this picture?", "text"),
+    ("What is happening in the video?", "text"),
+    ("What made that noise?", "text"),
+    ("What did he say in the recording?", "text"),
+    ("How many continents are there?", "text"),
+    ("Why do leaves turn red?", "text"),
+    ("Write an email to my boss.", "text"),
+    ("What is a drum made of?", "text"),
+    ("Who directed the film Jaws?", "text"),
+    ("How do I draw a face?", "text"),
+    ("Thanks, that was helpful.", "text"),
+)
+
 
 def weigh(spec: ModelSpec, requests: Sequence[Labelled]) -> list[str]:
     """The first kind of media that each request is taken to ask for, or `text`."""
@@ -155,10 +191,11 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="pocket")
     parser.add_argument("--wrong", action="store_true", help="list the requests that were taken wrongly")
     chosen = parser.parse_args()
-    found = weigh(find(chosen.model), TUNED + HELD_OUT)
+    found = weigh(find(chosen.model), TUNED + SEEN + HELD_OUT)
     for name, requests, kinds in (
         ("tuned", TUNED, found[: len(TUNED)]),
-        ("held out", HELD_OUT, found[len(TUNED) :]),
+        ("seen once", SEEN, found[len(TUNED) : -len(HELD_OUT)]),
+        ("held out", HELD_OUT, found[-len(HELD_OUT) :]),
     ):
         print(f"{name}\n{table(requests, kinds)}")
         for (request, label), kind in zip(requests, kinds):

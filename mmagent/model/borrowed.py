@@ -9,7 +9,7 @@ the line.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,12 +40,14 @@ class Borrowed:
 
     `parts` are the reply's parts in order: modalities, and `text` for words. The captions of modalities in
     `said` repeat whole sentences of the reply's words; which ones, the model's probabilities decide. `closers`
-    are the ids (bool `[V]`) with which the model closes a caption.
+    are, for each modality, the ids (bool `[V]`) with which the model closes a caption; `openings` the first
+    id of the words that its open token is read as.
     """
 
     grammar: SpanGrammar
     parts: tuple[str, ...]
-    closers: Tensor
+    closers: Mapping[str, Tensor]
+    openings: Mapping[str, int]
     said: frozenset[str]
     saying: Saying
 
@@ -62,8 +64,9 @@ class Borrowed:
         elif last.signals:
             row[last.row.signals[len(last.signals)]] = 0.0
         else:
-            row[:base] = logits[:base].masked_fill(self.closers, -math.inf)
-            row[last.row.signals[0]] = logits[:base][self.closers].logsumexp(0)
+            closers = self.closers[last.modality]
+            row[:base] = logits[:base].masked_fill(closers, -math.inf)
+            row[last.row.signals[0]] = logits[:base][closers].logsumexp(0)
             if last.modality in self.said:
                 said = [number for part in parts if isinstance(part, TextRun) for number in part.ids]
                 self._repeat(said, last.caption, last.row.signals[0], self.grammar.caption_room(ids), row)
@@ -81,7 +84,11 @@ class Borrowed:
         if wanted and can_talk:
             row[: vocabulary.size] = frozen.masked_fill(vocabulary.ends, -math.inf)
         if due is not None and (in_words or not (wanted and can_talk)):
-            row[self.grammar.table[due].open] = frozen[vocabulary.ends].logsumexp(0)
+            # Ending here, or beginning to spell the opening words out, is what opens the span.
+            opening = vocabulary.ends.clone()
+            opening[self.openings[due]] = True
+            row[: vocabulary.size][opening] = -math.inf
+            row[self.grammar.table[due].open] = frozen[opening].logsumexp(0)
         elif due is None and (in_words or not wanted):
             row[: vocabulary.size] = torch.where(vocabulary.ends, frozen, row[: vocabulary.size])
 
@@ -142,10 +149,3 @@ class Borrowed:
         return next(
             (end - at + 1 for end in range(at, len(line)) if line[end] in self.saying.sentences), len(line) - at
         )
-
-
-def closers(tokens_with: Collection[int], ends: Tensor) -> Tensor:
-    """The ids that close a caption, bool `[V]`: those that end the reply, and `tokens_with` the closing sign."""
-    found = ends.clone()
-    found[list(tokens_with)] = True
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mmagent.conversation import Conversation, MediaSegment, Message, Segment, TextSegment
 from mmagent.errors import ConversationError
@@ -18,18 +18,21 @@ class Prompter:
     def __init__(self, tokens: Tokens, table: SignalTable, system: str, context: int) -> None:
         self._tokens, self._table, self._system, self._context = tokens, table, system, context
 
-    def ids(self, conversation: Conversation, room: int) -> list[int]:
+    def ids(self, conversation: Conversation, room: int, shots: Sequence[Message] = ()) -> list[int]:
         """The prompt's ids, with `room` tokens left for the reply; the oldest turns that do not fit are left out.
 
-        ConversationError when there is nothing to answer.
+        `shots` stand before the conversation and count as its oldest turns. ConversationError when there is
+        nothing to answer.
         """
         if not any(item.role == "user" for item in conversation):
             raise ConversationError("the conversation holds nothing from the user; begin with a user message")
-        turns = [Turn(item.role, tuple(self._content(item))) for item in conversation]
-        head = [turns.pop(0)] if turns[0].role == "system" else []
+        messages = list(conversation)
+        first = messages.pop(0) if messages[0].role == "system" else None
+        head = [self._turn(first)] if first else []
         if not head and self._system:
             head = [Turn("system", tuple(self._tokens.content(self._system)))]
         most = max(1, self._context - room)
+        turns = self._recent([*shots, *messages], most)
         while len(ids := self._tokens.prompt([*head, *turns])) > most and len(turns) > 1:
             turns.pop(0)
         if len(ids) > most:
@@ -38,6 +41,20 @@ class Prompter:
             turns = [Turn(turns[0].role, turns[0].ids[over:])]
             ids = self._tokens.prompt([*head, *turns])
         return ids
+
+    def _recent(self, messages: Sequence[Message], most: int) -> list[Turn]:
+        """The last messages, as many as can have room, and one at least; the template's own tokens not counted."""
+        turns: list[Turn] = []
+        for item in reversed(messages):
+            turn = self._turn(item)
+            most -= len(turn.ids)
+            if most < 0 and turns:
+                break
+            turns.insert(0, turn)
+        return turns
+
+    def _turn(self, message: Message) -> Turn:
+        return Turn(message.role, tuple(self._content(message)))
 
     def _content(self, message: Message) -> list[int]:
         """The ids of a message's segments; media stand there as what converters made of them."""
@@ -56,24 +73,22 @@ class Prompter:
         if isinstance(segment, TextSegment):
             return self._tokens.content(segment.text)
         if isinstance(segment, MediaSegment):
-            return self._tokens.content(in_words(segment, number))
+            return self._tokens.content(described(segment.media.modality, segment.words, number))
         if segment.modality not in self._table.modalities:  # said by another model
             return self._tokens.content(f"[{segment.modality}: {segment.caption}]")
         row = self._table[segment.modality]
-        return [row.open, *self._tokens.content(segment.caption), *row.signals]
+        return [row.open, *self._tokens.content(f" {segment.caption}"), *row.signals]
 
 
-def in_words(segment: MediaSegment, number: int) -> str:
+def described(modality: str, words: str | None, number: int = 1) -> str:
     """Media as the model reads it. What somebody spoke stands there as if it had been typed.
 
-    >>> from mmagent.media import Points
-    >>> in_words(MediaSegment(Points([[0, 0, 0]]), "a box"), 1)
-    '[3D shape 1 shows: a box]'
+    >>> described("image", "a red box"), described("speech", "Hello!")
+    ('[picture 1 shows: a red box]', 'Hello!')
     """
-    modality = segment.media.modality
-    if modality == "speech" and segment.words:
-        return segment.words
+    if modality == "speech" and words:
+        return words
     name = _NAMES.get(modality, modality)
-    if not segment.words:
+    if not words:
         return f"[{name} {number}]"
-    return f"[{name} {number} {'is' if modality == 'audio' else 'shows'}: {segment.words}]"
+    return f"[{name} {number} {'is' if modality == 'audio' else 'shows'}: {words}]"

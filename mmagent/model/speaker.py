@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from mmagent.conversation import Conversation, MediaSegment, Policy, Said, Signal, SpanOpened, TextDelta
+from mmagent.conversation import (
+    Conversation,
+    MediaSegment,
+    Message,
+    Policy,
+    Said,
+    Segment,
+    Signal,
+    SpanOpened,
+    SpanSegment,
+    TextDelta,
+    TextSegment,
+)
 from mmagent.media import Embedding, Media
 from mmagent.model.asking import Asking
 from mmagent.model.backbones import Backbone
-from mmagent.model.borrowed import TEXT, Borrowed, Saying, closers
-from mmagent.model.decode import Sampler, decode
-from mmagent.model.prompt import Prompter
+from mmagent.model.borrowed import TEXT, Borrowed, Saying
+from mmagent.model.decode import Processor, Sampler, decode
+from mmagent.model.prompt import Prompter, described
+from mmagent.model.repeats import RepeatPenalty
 from mmagent.model.signals import SignalRows, SignalTable
 from mmagent.model.spans import Rules, Span, SpanGrammar, TextRun, Vocabulary, parse
-from mmagent.model.spec import ModelSpec
+from mmagent.model.spec import ModelSpec, OutputSpec
 from mmagent.model.tokens import TextStream, Tokens
 from mmagent.tool import Context
 
@@ -34,9 +48,8 @@ class Speaker:
         )
         self.asking = Asking(self.rows, spec)
         self.prompter = Prompter(tokens, self.table, spec.system, spec.context)
-        signs = "".join({output.closing.strip()[:1] for output in spec.outputs.values()})
-        closing = tokens.matching(f"[{''.join(map(_escaped, signs))}]") if signs else frozenset()
-        self._closers = closers(closing | tokens.lines, self.vocabulary.ends)
+        self._closers = {name: self._closing(output) for name, output in spec.outputs.items()}
+        self._openings = {name: tokens.content(output.opening)[0] for name, output in spec.outputs.items()}
         self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content("a b")[1])
 
     def speak(
@@ -47,17 +60,54 @@ class Speaker:
             ctx.check()
         makeable = [name for name in self.table.modalities if name in modalities and policy.limit(name) > 0]
         rules = Rules.of(policy, self.table, makeable)
-        prompt = self.prompter.ids(conversation, policy.max_tokens)
         grammar = SpanGrammar(self.table, self.vocabulary, rules)
         parts = plan(self.asking.parts(conversation, makeable), policy.force)
+        prompt = self.prompter.ids(conversation, policy.max_tokens, self._shots(conversation, parts))
         said = frozenset(name for name, output in self.spec.outputs.items() if output.caption == "said")
-        borrowed = Borrowed(grammar, parts, self._closers, said, self._saying)
+        borrowed = Borrowed(grammar, parts, self._closers, self._openings, said, self._saying)
         reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
         ends = self.backbone.tokens.ends
-        for step in decode(self.rows, [prompt], [borrowed, grammar], Sampler(policy.temperature, policy.seed), ends):
+        processors: list[Processor] = [RepeatPenalty(self.table), borrowed, grammar]
+        for step in decode(self.rows, [prompt], processors, Sampler(policy.temperature, policy.seed), ends):
             yield from reply.hear(step.hidden[0], step.ids[0] if step.ids[0] not in ends else None)
             if ctx is not None:
                 ctx.check()
+
+    def _closing(self, output: OutputSpec) -> Tensor:
+        """The ids, bool `[V]`, that close a caption: the closing sign, a line break, the end of the reply."""
+        tokens = self.backbone.tokens
+        found = self.vocabulary.ends.clone()
+        sign = output.closing.strip()[:1]
+        found[list(tokens.lines | (tokens.matching(f"^{re.escape(sign)}") if sign else frozenset()))] = True
+        return found
+
+    def _shots(self, conversation: Conversation, parts: Sequence[str]) -> list[Message]:
+        """Exchanges that show how what the reply will hold is asked for, and how media in words are answered about.
+
+        Those about media stand last, and alone where the only other ones would show how words are spoken: the
+        nearer an exchange, the more a small model takes after it.
+        """
+        seen = [
+            message
+            for name in dict.fromkeys(media.modality for media in reversed(refs_of(conversation)))
+            if name in self.spec.inputs
+            for shot in self.spec.inputs[name].shots
+            for message in _exchange(f"{described(name, shot.shown)}\n{shot.request}", TextSegment(shot.words))
+        ]
+        asked = [
+            message
+            for name in dict.fromkeys(part for part in parts if part != TEXT)
+            if not (seen and self.spec.outputs[name].caption == "said")
+            for shot in self.spec.outputs[name].shots
+            for message in _exchange(
+                shot.request, *([TextSegment(shot.words)] if shot.words else []), SpanSegment(name, shot.caption)
+            )
+        ]
+        return [*asked, *seen]
+
+
+def _exchange(request: str, *reply: Segment) -> tuple[Message, Message]:
+    return Message("user", (TextSegment(request),)), Message("assistant", reply)
 
 
 class Reply:
@@ -134,7 +184,3 @@ def _reads(spec: ModelSpec, table: SignalTable, tokens: Tokens) -> dict[int, lis
         reads[table[name].open] = tokens.content(output.opening)
         reads[table[name].signals[0]] = tokens.content(output.closing)
     return reads
-
-
-def _escaped(sign: str) -> str:
-    return f"\\{sign}" if sign in r"\]^-" else sign

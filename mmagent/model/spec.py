@@ -1,4 +1,4 @@
-"""What a model's `model.yaml` says: its backbone, and for each modality out how a span of it is written."""
+"""What a model's `model.yaml` says: its backbone, how media come in, and how each modality out is asked for."""
 
 from __future__ import annotations
 
@@ -35,12 +35,35 @@ class RequestSpec(_Part):
     examples: tuple[str, ...] = Field(min_length=1)
 
 
+class SeenSpec(_Part):
+    """An exchange about media in words: what converters made of it, a request, the reply's words."""
+
+    shown: str
+    request: str
+    words: str
+
+
+class InputSpec(_Part):
+    """How a modality comes in. `shots` go before a conversation whose last message holds it in words."""
+
+    shots: tuple[SeenSpec, ...] = ()
+
+
+class ShotSpec(_Part):
+    """An exchange that shows how the modality is asked for: a request, the words of the reply, the caption."""
+
+    request: str
+    words: str = ""
+    caption: str
+
+
 class OutputSpec(_Part):
     """How one modality is asked for.
 
     `k` signal tokens close a span. Until its rows are trained, an open token is read as the words `opening`
     and the signal tokens as `closing`, and the modality is weighed by `requests`: what such requests are
-    called, and examples of them. `caption: said` means that a caption repeats what the reply says (speech).
+    called, and examples of them. `shots` then go before a conversation that is answered with the modality.
+    `caption: said` means that a caption repeats what the reply says (speech).
     """
 
     k: Annotated[int, Field(ge=1, le=256)]
@@ -48,6 +71,7 @@ class OutputSpec(_Part):
     closing: str = "]"
     caption: Literal["described", "said"] = "described"
     requests: RequestSpec
+    shots: tuple[ShotSpec, ...] = ()
 
 
 class ModelSpec(_Part):
@@ -63,6 +87,7 @@ class ModelSpec(_Part):
     backbone: BackboneSpec
     system: str = ""
     context: Annotated[int, Field(ge=64)] = 2048
+    inputs: dict[str, InputSpec] = Field(default_factory=dict)
     outputs: dict[str, OutputSpec] = Field(default_factory=dict)
     plain: RequestSpec | None = None
     prior: float = 0.0
