@@ -143,7 +143,7 @@ class _Router:
         except (RouteError, GraphError) as error:
             return Served(signal, at, reason=str(error))
         ctx.splice(compile(graph, self.library.registry), routed.inputs, str(place))
-        return Served(signal, at, routed.wire, routed.path, routed.reason, routed.candidates, graph)
+        return Served(signal, at, routed.wire, routed.path, routed.reason, routed.candidates, graph, routed.inputs)
 
 
 def swapped(graph: GraphSpec, swaps: Swaps) -> GraphSpec:

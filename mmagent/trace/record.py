@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from mmagent.card import Scalar
 from mmagent.conversation import Conversation, Policy, Signal
@@ -30,6 +30,7 @@ class Served:
     reason: str = ""
     candidates: tuple[Candidate, ...] = ()
     graph: CheckedGraph | None = None
+    inputs: Mapping[str, Media] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,13 @@ def _seconds(part: Outcome, steps: Sequence[StepRun]) -> float:
 
 
 def _media(request: Conversation, steps: Sequence[StepRun], parts: Sequence[Outcome]) -> Iterator[Media]:
+    yield request
     yield from request.media
     for step in steps:
         yield from (medium for _, medium in _ended(step.result.events))
         for served in step.served.values():
             yield from served.signal.refs
+            yield from served.inputs.values()
             if served.signal.states is not None:
                 yield served.signal.states
     yield from (part.medium for part in parts if part.medium is not None)
