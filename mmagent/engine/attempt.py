@@ -119,9 +119,13 @@ class Attempt:
             if self.over:
                 return False
             self._open = False
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
         return True
+
+    def _disarm(self) -> None:
+        timer, self._timer = self._timer, None  # which holds this attempt
+        if timer is not None:
+            timer.cancel()
 
     def _tick(self) -> None:
         """The timeout may have come: what shows life has moved it on, or the attempt is given up."""
@@ -132,6 +136,8 @@ class Attempt:
             return
         if not self._close():
             return
+        if self._slot is not None:
+            self._slot.given_up()
         if self._task is not None:
             self._task.cancel()
         ready: Ready = deque()
@@ -142,10 +148,11 @@ class Attempt:
 
     def stop(self) -> None:
         """The run is over: cancel what can be cancelled."""
+        if self._slot is not None:
+            self._slot.given_up()
         if self._task is not None:
             self.job.run.engine.loop.soon(partial(_cancel, self._task))
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmagent.engine.variant import Variant
@@ -28,7 +29,9 @@ class Slot:
         self._shared = variant.card.concurrency == "reentrant"
         self._lock = threading.Lock()
         self._queue: deque[Job] = deque()
-        self._loading = self._lent = False
+        self._loading = self._leaving = False
+        self._leases = 0
+        self._stuck: float | None = None
         self._instance: Instance | None = None
 
     @property
@@ -39,13 +42,13 @@ class Slot:
     def lease(self, job: Job) -> Lease:
         """`call`: the instance is yours; `load`: call `load` first; `wait`: `job.resume` will be called."""
         with self._lock:
-            if self._loading or (self._lent and not self._shared):
+            if self._loading or (self._leases and not self._shared):
                 self._queue.append(job)
                 return "wait"
             if self._instance is None:
                 self._loading = True
                 return "load"
-            self._lent = True
+            self._leases += 1
             return "call"
 
     def load(self) -> None:
@@ -61,26 +64,57 @@ class Slot:
                 waiting, self._queue = self._queue, deque()
             for job in waiting:
                 job.resume(failed=error)
+            if isinstance(cause, KeyboardInterrupt):
+                raise
             raise error from cause
         with self._lock:
-            self._instance, self._loading, self._lent = instance, False, True
+            self._instance, self._loading = instance, False
             waiting, self._queue = (self._queue, deque()) if self._shared else (deque(), self._queue)
+            self._leases += 1 + len(waiting)
         for job in waiting:
             job.resume(leased=True)
 
     def release(self) -> None:
         """End a lease; the next in the queue gets it."""
-        if self._shared:
-            return
+        following = leaving = None
         with self._lock:
-            following = self._queue.popleft() if self._queue else None
-            self._lent = following is not None
+            self._leases -= 1
+            self._stuck = None
+            if self._queue:
+                following = self._queue.popleft()
+                self._leases += 1
+            elif self._leaving and not self._leases:
+                leaving, self._instance, self._leaving = self._instance, None, False
+        if leaving is not None:
+            leaving.unload()
         if following is not None:
             following.resume(leased=True)
 
-    def unload(self) -> None:
-        """Unload the instance; the next call loads it again."""
+    def given_up(self) -> None:
+        """The call that holds a lease is not waited for any more, but has not returned."""
         with self._lock:
+            self._stuck = perf_counter()
+
+    def patience(self, job: Job, limit: float) -> float | None:
+        """How long a queued job may still wait: forever (None), unless a call that was given up is in its way.
+
+        When such a call has been in the way for `limit` seconds the job is taken off the queue, and 0 returned.
+        """
+        with self._lock:
+            if job not in self._queue:
+                return None
+            left = limit if self._stuck is None else self._stuck + limit - perf_counter()
+            if left <= 0:
+                self._queue.remove(job)
+                return 0.0
+            return left
+
+    def unload(self) -> None:
+        """Unload the instance, at once or when the calls that use it have returned; the next call loads it again."""
+        with self._lock:
+            if self._leases:
+                self._leaving = True
+                return
             instance, self._instance = self._instance, None
         if instance is not None:
             instance.unload()

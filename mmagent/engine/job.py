@@ -146,12 +146,23 @@ class Job:
         self._stage = Job._call
         if self.variant.function is None:
             self._stage = Job._lease
-            self._slot = self.run.engine.instances.slot(self.variant)
-            lease = self._slot.lease(self)
-            if lease == "wait":
-                return STOP  # from here on the job may be resumed in another thread
+            slot = self._slot = self.run.engine.instances.slot(self.variant)
+            lease = slot.lease(self)
+            if lease == "wait":  # from here on the job may be resumed in another thread
+                if self.node.timeout is not None:
+                    self.run.engine.loop.later(self.node.timeout, partial(self._tire, slot, self.node.timeout))
+                return STOP
             self._stage = Job._load if lease == "load" else Job._call
         return GO_ON
+
+    def _tire(self, slot: Slot, limit: float) -> None:
+        """The timeout also ends the wait for an instance that a call which was given up does not give back."""
+        left = slot.patience(self, limit)
+        if left:
+            self.run.engine.loop.later(left, partial(self._tire, slot, limit))
+        elif left is not None:
+            what = f"node {self.name} ({self.variant.card.name})"
+            self.resume(failed=NodeTimeout(f"{what} waited {limit:g} s for a call that was given up but goes on"))
 
     def _load(self, ready: Ready, worker: bool) -> int:
         """Load the instance, for all who wait for it."""
@@ -186,7 +197,6 @@ class Job:
 
     def _begin(self) -> Attempt:
         self.attempts += 1
-        self._tries += 1
         self._attempt = Attempt(self, self._slot)
         self._slot = None
         return self._attempt
@@ -232,7 +242,8 @@ class Job:
             self.done(values, ready)
 
     def _fail(self, error: BaseException, ready: Ready) -> None:
-        if self._tries and self._tries <= self.node.retries:
+        self._tries += 1
+        if self._tries <= self.node.retries:
             self._stage = Job._lease
             self.emit("retried", error)
             self.run.engine.loop.later(min(BACKOFF * 2 ** (self._tries - 1), 2.0), self.resume)

@@ -19,9 +19,14 @@ class Log:
     def __init__(self, listener: Listener | None, broken: Callable[[BaseException], None]) -> None:
         self.began = perf_counter()
         self.notes: list[Note] = []
-        self._listener, self._broken = listener, broken
+        self._listener = listener
+        self._broken: Callable[[BaseException], None] | None = broken
         # Reentrant, for a listener may cancel the run, which tells of it.
         self._telling = threading.RLock() if listener is not None else None
+
+    def close(self) -> None:
+        """Nobody listens any more; lets go of the run, which holds this log."""
+        self._listener = self._broken = None
 
     def now(self) -> float:
         """Seconds since the run began."""
@@ -50,4 +55,5 @@ class Log:
                     self._listener(event)
                 except BaseException as error:
                     self._listener = None
-                    self._broken(error)
+                    if self._broken is not None:
+                        self._broken(error)

@@ -186,6 +186,7 @@ class Run:
 
     def _finish(self) -> None:
         self.seconds = self.log.now()
+        self.log.close()
         self._ended()
 
     # -- what joins and leaves

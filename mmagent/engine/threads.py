@@ -23,32 +23,35 @@ class Workers:
 
     def __init__(self, limit: int) -> None:
         self._limit, self._threads, self._idle = limit, 0, 0
+        self._closed = False
         self._lock = threading.Lock()
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
 
     def submit(self, work: Work) -> None:
         """Do `work` in a worker: an idle one, a new one, or, when all are busy, the first to be free."""
         with self._lock:
-            if self._idle == 0 and self._threads < self._limit:
-                self._spawn(work)
-                return
-            self._idle = max(0, self._idle - 1)
-        self._queue.put(work)
+            if self._idle == 0 and (self._threads < self._limit or self._closed):
+                self._spawn()
+            else:
+                self._idle = max(0, self._idle - 1)
+            self._queue.put(work)
 
     def close(self) -> None:
-        """Let the workers go when they have done what they are at."""
+        """Let the workers go when they have done what was submitted; what is submitted later gets a thread each."""
         with self._lock:
-            self._limit = 0
+            self._limit = self._idle = 0
+            self._closed = True
             for _ in range(self._threads):
                 self._queue.put(None)
 
-    def _spawn(self, work: Work | None) -> None:
+    def _spawn(self) -> None:
         self._threads += 1
-        name = f"mmagent-worker-{next(_number)}"
-        threading.Thread(target=self._serve, args=(work,), name=name, daemon=True).start()
+        # Its first work comes by the queue as well: a thread holds its arguments as long as it lives.
+        threading.Thread(target=self._serve, name=f"mmagent-worker-{next(_number)}", daemon=True).start()
 
-    def _serve(self, work: Work | None) -> None:
+    def _serve(self) -> None:
         _here.workers = self
+        work: Work | None = None
         while True:
             if work is not None:
                 work()
@@ -64,7 +67,7 @@ class Workers:
                         return
                     self._idle += 1
                 else:
-                    if work is None:
+                    if work is None:  # the sign to go
                         self._threads -= 1
                         return
                     continue
@@ -79,7 +82,7 @@ class Workers:
         with self._lock:
             self._limit += 1
             if self._idle == 0:
-                self._spawn(None)
+                self._spawn()
         try:
             yield
         finally:

@@ -121,11 +121,11 @@ def test_a_call_that_ignores_its_timeout_keeps_the_instance_until_it_returns(eng
             return text
 
     graph = build()
-    graph.output("text", graph.add("n", Slow, {"timeout": 0.05}, text=graph.input("text", Text)))
+    graph.output("text", graph.add("n", Slow, {"timeout": 0.4}, text=graph.input("text", Text)))
     checked = graph.checked()
     with pytest.raises(NodeTimeout):
         engine.run(checked, {"text": Text("stuck")}, registry=graph.registry)
-    threading.Timer(0.1, go.set).start()
+    threading.Timer(0.05, go.set).start()
     assert engine.run(checked, {"text": Text("next")}, registry=graph.registry).outputs == {"text": Text("next")}
     assert most == [1]
 
@@ -135,3 +135,74 @@ def test_an_inline_class_is_loaded_off_the_callers_thread(engine: Engine, build:
     outputs = engine.run(graph.checked(), {"text": Text("")}, registry=graph.registry).outputs
     assert set(map(str, outputs.values())) == {"blue1"}
     assert log == ["load blue"]
+
+
+def test_the_timeout_also_ends_the_wait_for_a_call_that_was_given_up(engine: Engine, build: Build) -> None:
+    go = threading.Event()
+
+    class Deaf(Tool, name="deaf.v1", cacheable=False, concurrency="exclusive"):
+        def run(self, text: Text) -> Text:
+            assert go.wait(20)
+            return text
+
+    graph = build()
+    graph.output("text", graph.add("n", Deaf, {"timeout": 0.05, "retries": 2}, text=graph.input("text", Text)))
+    checked = graph.checked()
+    result = engine.run(checked, {"text": Text("x")}, partial=True, registry=graph.registry)
+    assert isinstance(result.failures["n"], NodeTimeout)
+    assert "waited 0.05 s for a call that was given up" in str(result.failures["n"])
+    assert [event.kind for event in result.events] == ["started", "retried", "retried", "failed"]
+    go.set()
+
+
+def test_a_failed_load_is_repeated_as_often_as_the_node_says(engine: Engine, build: Build) -> None:
+    loads = []
+
+    class Late(Tool, name="late.v1", cacheable=False):
+        def load(self) -> None:
+            loads.append(1)
+            if len(loads) < 3:
+                raise OSError("not yet")
+
+        def run(self, text: Text) -> Text:
+            return text
+
+    graph = build()
+    graph.output("text", graph.add("n", Late, {"retries": 2}, text=graph.input("text", Text)))
+    assert engine.run(graph.checked(), {"text": Text("x")}, registry=graph.registry).outputs == {"text": Text("x")}
+
+
+@pytest.mark.parametrize("concurrency", ["exclusive", "reentrant"])
+def test_closing_waits_with_unloading_until_the_calls_have_returned(build: Build, concurrency: Any) -> None:
+    engine = Engine()
+    entered, go, unloaded = threading.Event(), threading.Event(), threading.Event()
+
+    class Busy(Tool, name="busy.v1", cacheable=False, concurrency=concurrency):
+        def run(self, text: Text) -> Text:
+            entered.set()
+            assert go.wait(20)
+            assert not unloaded.is_set()
+            return text
+
+        def unload(self) -> None:
+            unloaded.set()
+
+    graph = build()
+    graph.output("text", graph.add("n", Busy, text=graph.input("text", Text)))
+    stream = engine.stream(graph.checked(), {"text": Text("x")}, registry=graph.registry)
+    assert entered.wait(20)
+    engine.close()
+    assert not unloaded.is_set()
+    go.set()
+    assert [event.kind for event in stream] == ["started", "finished"]
+    assert unloaded.wait(20)
+
+
+def test_an_engine_can_be_used_again_after_it_was_closed(build: Build, log: list[str]) -> None:
+    engine = Engine(threads=2)
+    graph = fan(build, stamp(log, concurrency="exclusive"), 5)
+    checked = graph.checked()
+    for _ in range(2):
+        assert len(engine.run(checked, {"text": Text("")}, registry=graph.registry).outputs) == 5
+        engine.close()
+    assert log == ["load blue", "unload blue"] * 2
