@@ -80,17 +80,19 @@ class Borrowed:
         rest = [name for name in self.parts[n_done:] if name != TEXT]
         due = next((name for name in rest if allowed[self.grammar.table[name].open]), None)
         wanted = n_done < len(self.parts) and self.parts[n_done] == TEXT
-        can_talk = bool((allowed[: vocabulary.size] & vocabulary.text).any())
-        if wanted and can_talk:
+        can_talk = wanted and bool((allowed[: vocabulary.size] & vocabulary.text).any())
+        if can_talk:
             row[: vocabulary.size] = frozen.masked_fill(vocabulary.ends, -math.inf)
-        if due is not None and (in_words or not (wanted and can_talk)):
-            # Ending here, or beginning to spell the opening words out, is what opens the span.
-            opening = vocabulary.ends.clone()
-            opening[self.openings[due]] = True
-            row[: vocabulary.size][opening] = -math.inf
-            row[self.grammar.table[due].open] = frozen[opening].logsumexp(0)
-        elif due is None and (in_words or not wanted):
+        if can_talk and not in_words:
+            return
+        if due is None:
             row[: vocabulary.size] = torch.where(vocabulary.ends, frozen, row[: vocabulary.size])
+            return
+        # Ending here, or beginning to spell the opening words out, is what opens the span.
+        opening = vocabulary.ends.clone()
+        opening[self.openings[due]] = True
+        row[: vocabulary.size][opening] = -math.inf
+        row[self.grammar.table[due].open] = frozen[opening].logsumexp(0)
 
     def _done(self, parts: Sequence[Span | TextRun]) -> int:
         """How many of the planned parts are behind, a run of words that is still being written not counted."""
@@ -114,7 +116,7 @@ class Borrowed:
             if tuple(line[start:at]) != tuple(caption):
                 continue
             ended = at == len(line) or bool(caption and line[at - 1] in self.saying.sentences)
-            if ended:
+            if ended or room == 0:
                 following.add(close)
             if at < len(line) and not (ended and self._sentence(line, at) > room):
                 following.add(line[at])
