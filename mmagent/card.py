@@ -107,7 +107,7 @@ class Card:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise CardError(f"tool name {self.name!r} is not kebab-case with a version; write it like 'image-tags.v1'")
-        names = [item.name for item in (*self.inputs, *self.settings)]
+        names = [*(port.name for port in self.inputs), *(setting.name for setting in self.settings)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise CardError(f"{self.name}: {', '.join(twice)} named twice among ports and settings; rename one")
