@@ -45,7 +45,11 @@ class Tokens:
             raise ModelError("the tokenizer names no end-of-text token; set its eos_token")
 
     def content(self, text: str) -> list[int]:
-        """The ids of what somebody wrote; none of them is in `controls`. A lone surrogate becomes U+FFFD."""
+        """The ids of what somebody wrote; none of them is in `controls`.
+
+        A lone surrogate becomes U+FFFD, and a byte for which the vocabulary has no piece is left out, as the
+        tokenizer itself does.
+        """
         text = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
         found = self._content.encode(text, add_special_tokens=False)
         for number, (start, end) in zip(found.ids, found.offsets):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -222,3 +223,18 @@ def test_one_message_that_is_too_long_keeps_its_end(tokens_of: dict[str, Tokens]
 def test_a_conversation_without_a_question_is_refused(tokens_of: dict[str, Tokens]) -> None:
     with pytest.raises(ConversationError, match="user"):
         prompter(tokens_of["chatml"]).ids(Conversation([message("system", "x")]), room=10)
+
+
+@pytest.mark.weights
+def test_no_text_yields_a_control_id_of_the_pocket_tokenizer() -> None:
+    from transformers import AutoTokenizer
+
+    from mmagent.fetch import fetch
+
+    tokens = Tokens(AutoTokenizer.from_pretrained(fetch("smollm2-135m-instruct")))
+    # Its vocabulary has no piece for the bytes of a few control characters and of the unassigned planes 4 to 11.
+    lacking = re.compile("[\x04\x06\x13\x14\x16\x1d\U00040000-\U000bffff]")
+    for text in attacks(tokens, seed=4, count=N_GENERATED):
+        ids = tokens.content(text)
+        assert not tokens.controls.intersection(ids), text
+        assert tokens.decode(ids) == text or lacking.search(text)

@@ -5,7 +5,9 @@ It knows nothing of signals, prompts or sampling.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +48,10 @@ class CausalBackbone:
             raise MissingExtra(error.name or "torch", "local", f"model {source}") from None
         where, options = _where(source)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(where, **options)
             safe = {} if options else {"use_safetensors": True}
-            model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options, **safe)
+            with _quiet():
+                tokenizer = AutoTokenizer.from_pretrained(where, **options)
+                model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options, **safe)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"{source} cannot be loaded as a causal language model: {str(error).splitlines()[0]}"
@@ -88,6 +91,20 @@ class CausalBackbone:
             output_hidden_states=True, logits_to_keep=keep, **options,
         )  # fmt: skip
         return States(found.logits, found.hidden_states[-1])  # [B, keep, V], [B, T, D] after the final norm
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars of the library's own: they would run into what the program prints."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _where(source: str | Path) -> tuple[str, dict[str, str]]:
