@@ -50,7 +50,7 @@ class Speaker:
         self.prompter = Prompter(tokens, self.table, spec.system, spec.context)
         self._closers = {name: self._closing(output) for name, output in spec.outputs.items()}
         self._openings = {name: tokens.content(output.opening)[0] for name, output in spec.outputs.items()}
-        self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content("a b")[1])
+        self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content(" ")[-1])
 
     def speak(
         self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None = None

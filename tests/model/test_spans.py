@@ -244,3 +244,10 @@ def test_a_sentence_that_would_be_cut_is_not_begun() -> None:
         [[*words, row.open, 7, 8, STOP]], logits(_9=9.0)
     )[0]
     assert torch.isfinite(found).nonzero()[:, 0].tolist() == [row.signals[0]]
+
+
+def test_a_line_break_is_said_as_a_space() -> None:
+    words, row = [7, LINE, LINE, 8, STOP], TABLE["speech"]
+    speak = free(("text", "speech"), frozenset({"speech"}))
+    assert torch.isfinite(speak([[*words, row.open, 7]], logits())[0]).nonzero()[:, 0].tolist() == [SPACE]
+    assert torch.isfinite(speak([[*words, row.open, 7, SPACE]], logits())[0]).nonzero()[:, 0].tolist() == [8]

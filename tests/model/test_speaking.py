@@ -243,3 +243,9 @@ def test_a_model_by_name_imports_nothing_heavy() -> None:
     code = "import sys; from mmagent.model import load_model; load_model('pocket'); print([m for m in ('torch', 'transformers') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_what_stands_for_a_line_break_in_speech_is_a_space(model: MMLM) -> None:
+    model.load()
+    speaker = model._loaded()
+    assert speaker.backbone.tokens.decode([speaker._saying.space]) == " "
