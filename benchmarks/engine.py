@@ -231,7 +231,7 @@ def imports(rounds: int) -> list[Bar]:
         print(f"  {IMPORTS[name]:45} {seconds * 1e3:8.1f}")
     return [
         Bar("import: × pydantic", medians["mmagent"] / medians["pydantic"], 2.5, least=False),
-        Bar(f"import: how many of {', '.join(HEAVY)}", heavy, 0, least=False),
+        Bar("import: heavy libraries that come with it", heavy, 0, least=False),
     ]
 
 

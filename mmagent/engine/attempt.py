@@ -65,13 +65,18 @@ class Attempt:
             self._give_back()
             raise
         except BaseException as error:
+            self._give_back()
             self._end(None, error, ready)
         else:
+            self._give_back()
             self._end(result, None, ready)
 
     def on_loop(self) -> None:
         """Call an async tool; in the loop's thread."""
         self._task = self.job.run.engine.loop.task(self._call_async())
+        self._task.add_done_callback(self._give_back)  # the call may be cancelled before its first line
+        if self.over:
+            self._task.cancel()
 
     async def _call_async(self) -> None:
         variant = self.job.variant
@@ -105,11 +110,10 @@ class Attempt:
     # -- ends
 
     def _end(self, result: Any, error: BaseException | None, ready: Ready) -> None:
-        self._give_back()
         if self._close():
             self.job.ended(self, result, error, ready)
 
-    def _give_back(self) -> None:
+    def _give_back(self, task: object = None) -> None:
         if self._slot is not None:
             self._slot.release()
 

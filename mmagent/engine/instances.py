@@ -74,6 +74,14 @@ class Slot:
         for job in waiting:
             job.resume(leased=True)
 
+    def leave(self) -> None:
+        """Who was to load the instance will not; the next of those who wait is to."""
+        with self._lock:
+            self._loading = False
+            waiting, self._queue = self._queue, deque()
+        for job in waiting:
+            job.resume()
+
     def release(self) -> None:
         """End a lease; the next in the queue gets it."""
         following = leaving = None

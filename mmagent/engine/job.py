@@ -207,6 +207,8 @@ class Job:
         slot, self._slot = self._slot, None
         if slot is not None and self._stage is Job._call:
             slot.release()
+        elif slot is not None and self._stage is Job._load:
+            slot.leave()
 
     # -- ends
 

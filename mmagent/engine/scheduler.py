@@ -79,25 +79,29 @@ class Run:
         One call that blocks is kept for this thread, if it may; it is begun when all else has been handed out.
         """
         kept: Job | None = None
-        while True:
-            while ready and not self.over:
-                frame, index = ready.popleft()
-                node = frame.plan.nodes[index]
-                short = node.short
-                if short is not None and run_shortcut(self, frame, node, short, ready):
-                    continue
-                for job in self._jobs_for(frame, node, ready):
-                    if not job.step(ready, False):
+        try:
+            while True:
+                while ready and not self.over:
+                    frame, index = ready.popleft()
+                    node = frame.plan.nodes[index]
+                    short = node.short
+                    if short is not None and run_shortcut(self, frame, node, short, ready):
                         continue
-                    untimed = thread is Thread.CALLER and node.timeout is None
-                    if kept is None and (untimed or thread is Thread.WORKER):
-                        kept = job
-                    else:
-                        self.engine.workers.submit(partial(self.work, job))
-            if kept is None:
-                return
-            job, kept = kept, None
-            job.step(ready, True)
+                    for job in self._jobs_for(frame, node, ready):
+                        if not job.step(ready, False):
+                            continue
+                        untimed = thread is Thread.CALLER and node.timeout is None
+                        if kept is None and (untimed or thread is Thread.WORKER):
+                            kept = job
+                        else:
+                            self.engine.workers.submit(partial(self.work, job))
+                if kept is None:
+                    return
+                job, kept = kept, None
+                job.step(ready, True)
+        finally:
+            if kept is not None:  # Ctrl-C: the job may hold a lease, which it gives back when it finds the run over
+                self.engine.workers.submit(partial(self.work, kept))
 
     def go_on(self, ready: Ready) -> None:
         """Go on with what is ready on the loop; a fault of the engine's own ends the run."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mmagent.engine import Engine
+from mmagent.engine import CancelToken, Engine
 from mmagent.errors import NodeFailed, NodeTimeout
 from mmagent.graph.builder import GraphBuilder
 from mmagent.media import Text
-from mmagent.tool import Tool
+from mmagent.tool import Tool, tool
 
 Build = Callable[..., GraphBuilder]
 
@@ -206,3 +206,45 @@ def test_an_engine_can_be_used_again_after_it_was_closed(build: Build, log: list
         assert len(engine.run(checked, {"text": Text("")}, registry=graph.registry).outputs) == 5
         engine.close()
     assert log == ["load blue", "unload blue"] * 2
+
+
+def test_a_run_that_is_cancelled_before_it_loads_leaves_the_loading_to_others(build: Build, log: list[str]) -> None:
+    engine = Engine(threads=1)
+    go, busy = threading.Event(), threading.Event()
+
+    class Block(Tool, name="block.v1", cacheable=False):
+        def run(self, text: Text) -> Text:
+            busy.set()
+            assert go.wait(20)
+            return text
+
+    blocked = fan(build, Block, 1)
+    stream = engine.stream(blocked.checked(), {"text": Text("")}, registry=blocked.registry)
+    assert busy.wait(20)
+    graph, token = fan(build, stamp(log, concurrency="exclusive"), 2), CancelToken()
+    cancelled = engine.stream(graph.checked(), {"text": Text("")}, registry=graph.registry, cancel=token)
+    threading.Timer(0.05, go.set).start()
+    token.cancel()
+    assert all(event.kind != "finished" for event in cancelled)
+    assert len(engine.run(graph.checked(), {"text": Text("")}, registry=graph.registry).outputs) == 2
+    assert [event.kind for event in stream] == ["started", "finished"]
+    engine.close()
+
+
+def test_ctrl_c_gives_back_a_lease_that_was_not_used_yet(engine: Engine, build: Build, log: list[str]) -> None:
+    pressed = [True]
+
+    @tool(inline=True)
+    def press(text: Text) -> Text:
+        if pressed.pop():
+            raise KeyboardInterrupt
+        return text
+
+    graph = fan(build, stamp(log, concurrency="exclusive"), 1)
+    graph.output("last", graph.add("press", press, text="text"))
+    checked = graph.checked()
+    for loaded in (False, True):
+        pressed[:] = [False, True]
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(checked, {"text": Text("")}, registry=graph.registry)
+        assert len(engine.run(checked, {"text": Text("")}, registry=graph.registry).outputs) == 2, loaded

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmagent.engine import Cache, Engine
+from mmagent.engine import Cache, CancelToken, Engine, Event
 from mmagent.graph.builder import GraphBuilder
+from mmagent.graph.checked import CheckedGraph
 from mmagent.media import Text
 from mmagent.registry import Registry
 from mmagent.tool import FunctionTool, Tool, tool
@@ -44,6 +45,24 @@ class Lent(Tool, name="lent.v1", concurrency="exclusive"):
 
     def run(self, texts: list[Text], sign: str) -> Text:
         return Text(meaning([text.text for text in texts], sign))
+
+
+@tool(name="fails-inline", inline=True)
+def fails_inline(texts: list[Text], sign: str) -> Text:
+    """Fail in place."""
+    raise ValueError(sign)
+
+
+@tool(name="fails")
+def fails(texts: list[Text], sign: str) -> Text:
+    """Fail in a thread."""
+    raise ValueError(sign)
+
+
+@tool(name="fails-on-loop")
+async def fails_on_loop(texts: list[Text], sign: str) -> Text:
+    """Fail on the loop."""
+    raise ValueError(sign)
 
 
 @tool(inline=True)
@@ -96,5 +115,67 @@ def test_a_random_graph_gives_what_plain_calls_give(
                 result = engine.run(plan, {"text": Text("start")})
             assert [str(value) for value in result.outputs.values()] == expected[1:]
             assert len(result.calls) == len(nodes)
+    finally:
+        engine.close()
+
+
+def wired(nodes: list[tuple[int, list[int]]], steps: list[Any]) -> tuple[CheckedGraph, Registry]:
+    """The graph of those nodes, all of which take lists; every node is an output."""
+    graph = GraphBuilder("random", registry=Registry())
+    values: list[Any] = [graph.input("text", Text)]
+    for index, (kind, sources) in enumerate(nodes):
+        texts = [values[source] for source in sources]
+        values.append(graph.add(f"n{index}", steps[kind % len(steps)], texts=texts, sign=str(kind)))
+        graph.output(f"n{index}", values[-1])
+    return graph.checked(), graph.registry
+
+
+@settings(max_examples=60, deadline=None)
+@given(nodes=graphs(), threads=st.sampled_from([1, 4]))
+def test_exactly_what_depends_on_a_failure_is_missing(nodes: list[tuple[int, list[int]]], threads: int) -> None:
+    steps = [inline, threaded, fails_inline, looped, fails, Lent, fails_on_loop, inline, threaded, looped]
+    lost: set[int] = set()
+    failed: set[str] = set()
+    for index, (kind, sources) in enumerate(nodes, 1):
+        if lost & set(sources):
+            lost.add(index)
+        elif steps[kind % len(steps)] in (fails_inline, fails, fails_on_loop):
+            lost.add(index)
+            failed.add(f"n{index - 1}")
+    engine = Engine(threads=threads)
+    try:
+        checked, registry = wired(nodes, steps)
+        for _ in range(2):
+            result = engine.run(checked, {"text": Text("start")}, partial=True, registry=registry)
+            assert set(result.outputs) == {f"n{index - 1}" for index in range(1, len(nodes) + 1) if index not in lost}
+            assert set(result.failures) == failed
+            assert sorted(call.node for call in result.calls) == sorted(f"n{index}" for index in range(len(nodes)))
+    finally:
+        engine.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(nodes=graphs(), threads=st.sampled_from([1, 4]), after=st.integers(0, 12))
+def test_a_run_that_is_cancelled_anywhere_ends_and_harms_no_other(
+    nodes: list[tuple[int, list[int]]], threads: int, after: int
+) -> None:
+    steps = [inline, threaded, looped, Lent]
+    engine = Engine(threads=threads)
+    token = CancelToken()
+    heard: list[Event] = []
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        if len(heard) > after:
+            token.cancel()
+
+    try:
+        checked, registry = wired(nodes, steps)
+        whole = engine.stream(checked, {"text": Text("start")}, registry=registry)
+        engine.run(checked, {"text": Text("start")}, partial=True, registry=registry, on_event=listen, cancel=token)
+        again = engine.run(checked, {"text": Text("start")}, registry=registry)
+        assert sum(event.kind in ("finished", "cached") for event in whole) == len(nodes)
+        assert whole.result.outputs == again.outputs
+        assert len(again.outputs) == len(nodes)
     finally:
         engine.close()

@@ -1,0 +1,93 @@
+"""The worker threads and the loop thread by themselves."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+from mmagent.engine.cancel import CancelToken
+from mmagent.engine.loop import LoopThread
+from mmagent.engine.threads import Workers, waiting
+
+
+def names(workers: Workers, count: int) -> set[str]:
+    """In how many threads `count` pieces of work are done one after another."""
+    seen: set[str] = set()
+    for _ in range(count):
+        done = threading.Event()
+
+        def work(done: threading.Event = done) -> None:
+            seen.add(threading.current_thread().name)
+            done.set()
+
+        workers.submit(work)
+        assert done.wait(20)
+    return seen
+
+
+def test_workers_start_side_by_side_up_to_the_limit() -> None:
+    workers = Workers(4)
+    meet = threading.Barrier(5, timeout=20)
+    for _ in range(4):
+        workers.submit(lambda: (meet.wait(), None)[1])
+    meet.wait()
+    workers.close()
+
+
+def test_work_beyond_the_limit_is_done_when_a_worker_is_free() -> None:
+    workers = Workers(2)
+    left = threading.Semaphore(0)
+    for _ in range(100):
+        workers.submit(partial(left.release, 1))
+    for _ in range(100):
+        assert left.acquire(timeout=20)
+    workers.close()
+
+
+def test_a_worker_that_waits_gives_its_place_to_another() -> None:
+    workers = Workers(1)
+    inner, outer = threading.Event(), threading.Event()
+
+    def work() -> None:
+        workers.submit(inner.set)
+        with waiting():
+            assert inner.wait(20)
+        outer.set()
+
+    workers.submit(work)
+    assert outer.wait(20)
+    assert len(names(workers, 50)) <= 2
+    workers.close()
+
+
+def test_work_is_done_even_after_closing() -> None:
+    workers = Workers(2)
+    assert names(workers, 5)
+    workers.close()
+    assert names(workers, 5)
+
+
+def test_a_timer_that_was_cancelled_does_not_call() -> None:
+    loop = LoopThread()
+    called: list[str] = []
+    done = threading.Event()
+    timer = loop.later(0.02, lambda: called.append("cancelled"))
+    timer.cancel()
+    loop.later(0.05, done.set)
+    assert done.wait(20)
+    assert called == []
+    loop.close()
+    timer.cancel()
+
+
+def test_a_token_calls_each_listener_once_and_late_ones_at_once() -> None:
+    token = CancelToken()
+    heard: list[str] = []
+    forget = token.subscribe(lambda: heard.append("forgotten"))
+    token.subscribe(lambda: heard.append("early"))
+    forget()
+    token.cancel()
+    token.cancel()
+    token.subscribe(lambda: heard.append("late"))
+    assert heard == ["early", "late"]
+    assert token.cancelled
