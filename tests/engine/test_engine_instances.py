@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mmagent.engine import CancelToken, Engine
-from mmagent.errors import NodeFailed, NodeTimeout
+from mmagent.engine import CancelToken, Engine, Event
+from mmagent.errors import Cancelled, NodeFailed, NodeTimeout
 from mmagent.graph.builder import GraphBuilder
 from mmagent.media import Text
 from mmagent.tool import Tool, tool
@@ -222,10 +222,17 @@ def test_a_run_that_is_cancelled_before_it_loads_leaves_the_loading_to_others(bu
     stream = engine.stream(blocked.checked(), {"text": Text("")}, registry=blocked.registry)
     assert busy.wait(20)
     graph, token = fan(build, stamp(log, concurrency="exclusive"), 2), CancelToken()
-    cancelled = engine.stream(graph.checked(), {"text": Text("")}, registry=graph.registry, cancel=token)
-    threading.Timer(0.05, go.set).start()
-    token.cancel()
-    assert all(event.kind != "finished" for event in cancelled)
+    started: list[str] = []
+
+    def listen(event: Event) -> None:
+        started.append(event.node)
+        if len(started) == 2:  # the first waits for a worker to load the tool in, the second for the first
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        engine.run(graph.checked(), {"text": Text("")}, registry=graph.registry, cancel=token, on_event=listen)
+    assert log == []
+    go.set()
     assert len(engine.run(graph.checked(), {"text": Text("")}, registry=graph.registry).outputs) == 2
     assert [event.kind for event in stream] == ["started", "finished"]
     engine.close()
