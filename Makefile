@@ -36,6 +36,8 @@ setup-dev: $(VENV)/.dev
 
 # Where the platform has a CPU build of torch, that one: it is ten times smaller than the CUDA build.
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mmagent needs Python 3.11 or later, and $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade "pip>=24"
 
