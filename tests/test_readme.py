@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -52,6 +52,23 @@ def test_the_commands_run(folder: Path, command: str) -> None:
     assert done.stdout.strip()
 
 
+@pytest.mark.parametrize("page", ["tools.md", "graphs.md"])
+def test_the_snippets_of_the_docs_run(tmp_path: Path, page: str) -> None:
+    script = tmp_path / "snippets.py"
+    script.write_text("\n".join(blocks("python", (ROOT / "docs" / page).read_text("utf-8"))), "utf-8")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_graphs_of_the_docs_check() -> None:
+    from mmagent.graph import yaml
+    from mmagent.graph.library import Library
+
+    for source in blocks("yaml", (ROOT / "docs" / "graphs.md").read_text("utf-8")):
+        assert Library().checked(yaml.parse(source)).nodes
+
+
 def test_every_command_is_known() -> None:
     makes = [command for command in COMMANDS if command.startswith("make ")]
     assert makes == ["make demo", "make test"]
@@ -69,5 +86,6 @@ def test_the_file_tree_is_true() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / link).exists(), link
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
