@@ -9,14 +9,15 @@ from mmagent import Audio, Constraint, tool
 A = TypeVar("A", bound=Audio)
 
 
-@tool(name="resample.v1", kind="converter", cost=0.02)
+@tool(name="resample.v1", kind="converter", cost=0.02, lossy=False)
 def resample(
     audio: A, rate: int = 16_000, channels: Literal[1, 2] | None = None
 ) -> Annotated[A, Constraint(rate="$rate", channels="$channels")]:
     """Change the rate of a sound (soxr, high quality) and, if asked, its channels; speech stays speech.
 
     One channel is the mean of all; two are that mean twice, unless there are two already. Sound that is as
-    asked for comes back itself. Routes may insert it: it drops nothing that the asked rate could hold.
+    asked for comes back itself. A lower rate or fewer channels hold less, yet it is not marked lossy and routes
+    may insert it: a port that names its rate and channels can use no more than they hold.
     """
     if audio.rate == rate and channels in (None, audio.channels):
         return audio

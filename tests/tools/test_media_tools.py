@@ -74,6 +74,11 @@ def test_resampling_keeps_length_and_tone(rate: int, wanted: int, channels: int)
     assert np.abs(middle).max() == pytest.approx(0.5, abs=0.02)
 
 
+def test_sound_may_be_resampled_silently_and_a_picture_not_resized(load: Load) -> None:
+    assert not load("resample.v1").card.lossy
+    assert load("resize.v1").card.lossy
+
+
 def test_resampled_speech_stays_speech(load: Load) -> None:
     out = load("resample.v1").run(tone(24000, channels=2, kind=Speech), rate=16000, channels=1)
     assert type(out) is Speech
