@@ -5,15 +5,16 @@ It knows modalities by name only; it does not know media classes, tools or graph
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from mmagent.errors import CardError
 
 Kind = Literal["encoder", "generator", "converter", "reasoner"]
-Concurrency = Literal["exclusive", "batched", "reentrant"]
+Concurrency = Literal["exclusive", "reentrant"]
 Call = Literal["sync", "async", "generator", "async-generator"]
 Scalar = str | int | float | bool | None
 
@@ -111,8 +112,22 @@ class Card:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise CardError(f"{self.name}: {', '.join(twice)} named twice among ports and settings; rename one")
-        if self.inline and self.call not in ("sync",):
+        for option, allowed in (("kind", Kind), ("concurrency", Concurrency), ("call", Call)):
+            self._check(option, getattr(self, option) in get_args(allowed), f"one of {', '.join(get_args(allowed))}")
+        for option in ("lossy", "inline", "cacheable", "context"):
+            self._check(option, isinstance(getattr(self, option), bool), "True or False")
+        self._check("cost", _number(self.cost) and 0 <= self.cost < math.inf, "seconds, 0 or more")
+        self._check("memory", _number(self.memory) and isinstance(self.memory, int) and self.memory >= 0, "whole bytes")
+        needs = isinstance(self.needs, tuple) and all(isinstance(need, str) for need in self.needs)
+        self._check("needs", needs, "a tuple of names, ('extra:local',)")
+        for option in ("doc", "weights"):
+            self._check(option, isinstance(getattr(self, option), str), "text")
+        if self.inline and self.call != "sync":
             raise CardError(f"{self.name}: an inline tool is a plain sync function, not {self.call}; drop inline=True")
+
+    def _check(self, option: str, right: bool, wanted: str) -> None:
+        if not right:
+            raise CardError(f"{self.name}: {option} is {wanted}, not {getattr(self, option)!r}")
 
     @property
     def short(self) -> str:
@@ -144,3 +159,7 @@ class Card:
             name: setting.check(given[name], self.name) if name in given else setting.default
             for name, setting in known.items()
         }
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

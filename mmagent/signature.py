@@ -10,7 +10,7 @@ import re
 import types
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from mmagent.card import ANY, Call, Card, Concurrency, Kind, Port, Scalar, Setting
@@ -26,6 +26,9 @@ class Constraint:
     """
 
     def __init__(self, **attributes: Scalar) -> None:
+        for key, value in attributes.items():
+            if not isinstance(value, str | int | float | None):
+                raise CardError(f"Constraint: {key} is a plain value (str, int, float, bool, None), not {value!r}")
         self.attributes: Mapping[str, Scalar] = attributes
 
     def __repr__(self) -> str:
@@ -54,7 +57,11 @@ def read_card(
     init: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Card:
-    """Read a card off the signature of `run` (and of the constructor `init`); CardError says what cannot be read."""
+    """Read a card off the signature of `run`; CardError says what cannot be read.
+
+    With `init`, a constructor, `run` is a method: its own `self` is passed over, and the constructor's parameters
+    are settings too.
+    """
     if not re.search(r"\.v[0-9]+$", name):
         name = f"{name}.v1"
     try:
@@ -66,18 +73,14 @@ def read_card(
     inputs: list[Port] = []
     settings = _constructor_settings(init, name) if init is not None else []
     context = False
-    for parameter in list(inspect.signature(run).parameters.values())[1 if init is not None else 0 :]:
-        where = f"{name}: parameter {parameter.name}"
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise CardError(f"{where} collects arguments; a tool names every port and setting")
-        if parameter.name not in hints:
-            raise CardError(f"{where} has no annotation; annotate it with a media class or str, int, float, bool")
-        if hints[parameter.name] is Context:
-            if parameter.name != "ctx":
-                raise CardError(f"{where} is a Context; call it ctx")
+    for parameter in _parameters(run, hints, name, method=init is not None):
+        where, annotation = f"{name}: parameter {parameter.name}", hints[parameter.name]
+        if annotation is Context or parameter.name == "ctx":
+            if annotation is not Context or parameter.name != "ctx":
+                raise CardError(f"{where} is {_shown(annotation)}; the context is written ctx: Context")
             context = True
             continue
-        item = _read(parameter.name, hints[parameter.name], parameter.default, where)
+        item = _read(parameter.name, annotation, parameter.default, where)
         if isinstance(item, Port):
             inputs.append(item)
         else:
@@ -85,7 +88,7 @@ def read_card(
     if "return" not in hints:
         raise CardError(f"{name}: no return annotation; annotate what it makes, for instance -> Image")
     outputs, streams = _outputs(hints["return"], name)
-    _check_references(name, (*inputs, *outputs), settings)
+    _check_references(name, inputs, outputs, settings)
     call = _call(run, streams, name)
     values = {field: getattr(chosen, field) for field in _Options.__slots__ if field not in ("name", "kind", "lossy")}
     kind = chosen.kind or _guess_kind(inputs, outputs)
@@ -101,20 +104,49 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
         raise CardError(
             f"{name}: annotation {error.name!r} is not known where the tool is defined; import it there"
         ) from None
+    except CardError as error:
+        raise CardError(f"{name}: {error}") from None
+    except Exception as error:  # an annotation is an expression: evaluating it may raise anything
+        raise CardError(f"{name}: its annotations cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _parameters(
+    function: Callable[..., Any], hints: Mapping[str, Any], name: str, *, method: bool, of: str = "parameter"
+) -> list[inspect.Parameter]:
+    """The parameters that a tool is given by name, each with an annotation; a method's first is its `self`."""
+    found = list(inspect.signature(function).parameters.values())
+    if method:
+        if not found or (found[0].name != "self" and found[0].name in hints):
+            raise CardError(f"{name}: the first parameter of {function.__name__}() is self; add it")
+        found = found[1:]
+    for parameter in found:
+        where = f"{name}: {of} {parameter.name}"
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise CardError(f"{where} collects arguments; a tool names every port and setting")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise CardError(f"{where} is positional-only, and a tool is called by name; take the / away")
+        if parameter.name not in hints:
+            plain = "str, int, float, bool"
+            kinds = plain if of.startswith("constructor") else f"a media class or {plain}"
+            raise CardError(f"{where} has no annotation; annotate it with {kinds}")
+    return found
 
 
 def _constructor_settings(init: Callable[..., Any], name: str) -> list[Setting]:
     if init is object.__init__:
         return []
-    hints = _hints(init, name)
-    found: list[Setting] = []
-    for parameter in list(inspect.signature(init).parameters.values())[1:]:
+    hints, found = _hints(init, name), list[Setting]()
+    for parameter in _parameters(init, hints, name, method=True, of="constructor parameter"):
         where = f"{name}: constructor parameter {parameter.name}"
-        item = _read(parameter.name, hints.get(parameter.name), parameter.default, where, at="load")
+        item = _read(parameter.name, hints[parameter.name], parameter.default, where, at="load")
         if isinstance(item, Port):
             raise CardError(f"{where} is media; the constructor takes plain settings, media go to run()")
         found.append(item)
     return found
+
+
+def _shown(annotation: Any) -> str:
+    return str(getattr(annotation, "__name__", None) or annotation)
 
 
 def _optional(annotation: Any) -> tuple[Any, bool]:
@@ -144,34 +176,43 @@ def _media(annotation: Any) -> tuple[str, dict[str, Scalar], str | None] | None:
     return None
 
 
+def _port(annotation: Any) -> tuple[str, bool, bool, dict[str, Scalar], str | None] | None:
+    """Modality, many, optional, constraints and variable of an annotation that is a port's, or None if it is none."""
+    bare, optional = _optional(annotation)
+    items = typing.get_args(bare) if typing.get_origin(bare) is list else ()
+    found = _media(items[0] if items else bare)
+    return None if found is None else (found[0], bool(items), optional, found[1], found[2])
+
+
 def _read(name: str, annotation: Any, default: Any, where: str, at: Literal["load", "run"] = "run") -> Port | Setting:
     required = default is inspect.Parameter.empty
-    bare, optional = _optional(annotation)
-    many = typing.get_origin(bare) is list
-    found = _media(typing.get_args(bare)[0] if many else bare)
+    found = _port(annotation)
     if found is not None:
         if not required and default is not None:
             raise CardError(f"{where} is media with a default; write {name}: ... | None = None to leave it out")
-        modality, constraints, variable = found
+        modality, many, optional, constraints, variable = found
         return Port(name, modality, many, optional or not required, constraints, variable)
-    shown = None if required else default
+    bare, optional = _optional(annotation)
+    choices: tuple[Scalar, ...] = ()
     if typing.get_origin(bare) is Literal:
-        choices = typing.get_args(bare)
-        setting = Setting(name, _plain(type(choices[0]), where), shown, required, optional, choices, at)
-    else:
-        setting = Setting(name, _plain(bare, where), shown, required, optional, (), at)
-    if not required:
-        setting.check(default, where)
-    return setting
+        optional = optional or None in typing.get_args(bare)
+        choices = tuple(choice for choice in typing.get_args(bare) if choice is not None)
+        kinds = {type(choice) for choice in choices}
+        if len(kinds) != 1:
+            raise CardError(f"{where} is {bare}; its choices are of one type: str, int, float or bool")
+        bare = kinds.pop()
+    setting = Setting(name, _plain(bare, where), None, required, optional, choices, at)
+    return setting if required else replace(setting, default=setting.check(default, where))
 
 
 def _plain(annotation: Any, where: str) -> Literal["str", "int", "float", "bool"]:
     names: dict[Any, Literal["str", "int", "float", "bool"]] = {str: "str", int: "int", float: "float", bool: "bool"}
-    if annotation in names:
-        return names[annotation]
-    shown = getattr(annotation, "__name__", None) or annotation
+    for kind, name in names.items():
+        if annotation is kind:
+            return name
     raise CardError(
-        f"{where} is {shown}; a port is a media class (or list of it), a setting str, int, float, bool or Literal"
+        f"{where} is {_shown(annotation)}; "
+        "a port is a media class (or list of it), a setting str, int, float, bool or Literal"
     )
 
 
@@ -180,35 +221,44 @@ def _outputs(annotation: Any, name: str) -> tuple[tuple[Port, ...], bool]:
 
     `-> Audio` gives one port `audio`; a NamedTuple one port a field; `Iterator[Text]` a tool that streams.
     """
-    if typing.get_origin(annotation) in (Iterator, AsyncIterator):
+    if typing.get_origin(annotation) in (Iterator, AsyncIterator) and typing.get_args(annotation):
         return _outputs(typing.get_args(annotation)[0], name)[0], True
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        if not annotation._fields:
+            raise CardError(f"{name}: the result {annotation.__name__} has no fields; give it one for each output")
         hints = _hints(annotation, name)
         return tuple(_output(field, hints[field], name) for field in annotation._fields), False
     return (_output(None, annotation, name),), False
 
 
 def _output(field: str | None, annotation: Any, name: str) -> Port:
-    bare, optional = _optional(annotation)
-    many = typing.get_origin(bare) is list
-    found = _media(typing.get_args(bare)[0] if many else bare)
+    found = _port(annotation)
     if found is None:
-        shown = getattr(bare, "__name__", None) or bare
+        what = f"the result {field}" if field else "the result"
         raise CardError(
-            f"{name}: the result {field or ''} is {shown}; return media, a list of media, or a NamedTuple of them"
+            f"{name}: {what} is {_shown(_optional(annotation)[0])}; "
+            "return media, a list of media, or a NamedTuple of them"
         )
-    modality, constraints, variable = found
-    return Port(field or ("media" if modality == ANY else modality), modality, many, optional, constraints, variable)
+    modality = found[0]
+    return Port(field or ("media" if modality == ANY else modality), *found)
 
 
-def _check_references(name: str, ports: Sequence[Port], settings: Sequence[Setting]) -> None:
+def _check_references(name: str, inputs: Sequence[Port], outputs: Sequence[Port], settings: Sequence[Setting]) -> None:
+    """Every setting and type variable that a port refers to is there."""
     known = {setting.name for setting in settings}
-    for port in ports:
+    for port in (*inputs, *outputs):
         for key, value in port.constraints.items():
             if isinstance(value, str) and value.startswith("$") and value[1:] not in known:
                 raise CardError(
                     f"{name}: port {port.name} asks for {key}={value}, but there is no setting {value[1:]!r}"
                 )
+    variables = {port.variable for port in inputs}
+    for port in outputs:
+        if port.variable not in (None, *variables):
+            raise CardError(
+                f"{name}: the result is {port.variable}, a type variable that no input has; use it in an input too, "
+                "or name the modality"
+            )
 
 
 def _call(run: Callable[..., Any], streams: bool, name: str) -> Call:

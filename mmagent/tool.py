@@ -9,34 +9,18 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from mmagent.card import Card
 from mmagent.context import Context, Splice
-from mmagent.media import Media
+from mmagent.errors import CardError
 from mmagent.signature import Constraint, kebab, read_card
 
-__all__ = ["Constraint", "Context", "FunctionTool", "Instance", "Splice", "Tool", "ToolType", "Trainable", "tool"]
+__all__ = ["Constraint", "Context", "FunctionTool", "Instance", "Splice", "Tool", "ToolType", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Trainable(Protocol):
-    """A generator that a projector can be trained towards."""
-
-    def condition(self, texts: Sequence[str]) -> Sequence[Media]:
-        """The states of the generator's own text encoder for `texts`: the targets of alignment."""
-        ...
-
-    def loss(self, conditioning: Any, media: Sequence[Media]) -> Any:
-        """The generator's own denoising loss under `conditioning`, a scalar tensor."""
-        ...
-
-    def null(self) -> Media:
-        """The conditioning that stands for no prompt, for classifier-free guidance."""
-        ...
 
 
 class ToolType(Protocol):
@@ -71,19 +55,25 @@ class Tool(ABC):
 
     Constructor parameters and the plain parameters of `run` are settings; the media parameters of `run` are
     input ports; its result is the output. The constructor must be cheap: weights load in `load()`.
-    `run` may be `async`. `run_batch(requests)` is called with several requests at once if it is there and the
-    card says `batched`.
+    `run` may be `async`. A subclass of a tool is a tool of its own, named by `name=` or by its class; options
+    that it does not give are those of its parent.
     """
 
     card: ClassVar[Card]
+    _card_options: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, *, name: str | None = None, **options: Any) -> None:
         super().__init_subclass__()
-        if inspect.isabstract(cls) or "run" not in cls.__dict__:
+        cls._card_options = {**cls._card_options, **options}
+        if inspect.isabstract(cls):
+            if name is not None:
+                raise CardError(f"{name}: class {cls.__name__} has no run(); write one, or leave the name away")
             return
-        cls.card = read_card(
-            cls.run, name=name or f"{kebab(cls.__name__)}.v1", init=cls.__init__, doc=cls.__doc__, **options
-        )
+        name = name or f"{kebab(cls.__name__)}.v1"
+        run = inspect.getattr_static(cls, "run")
+        if isinstance(run, staticmethod | classmethod) or not inspect.isroutine(run):
+            raise CardError(f"{name}: run of class {cls.__name__} is {type(run).__name__}; write a method with self")
+        cls.card = read_card(cls.run, name=name, init=cls.__init__, doc=cls.__doc__, **cls._card_options)
 
     @classmethod
     def make(cls, settings: Mapping[str, object]) -> Tool:
@@ -115,7 +105,7 @@ class FunctionTool(Generic[P, R]):
         self.function, self.card = function, card
         functools.update_wrapper(self, function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -150,8 +140,7 @@ def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = No
     `list[Image]` takes several, `Image | None` may be left out, `ctx: Context` is given progress and cancel,
     a NamedTuple names several outputs. Options are the card's: `name`, `kind`, `cost` (seconds), `memory`
     (bytes), `needs`, `concurrency`, `lossy` (a converter from one modality to another is, unless it says
-    `lossy=False`), `inline`, `cacheable`. A signature that cannot be a tool raises
-    CardError.
+    `lossy=False`), `inline`, `cacheable`. A signature that cannot be a tool raises CardError.
     """
     if function is None:
         return functools.partial(_function_tool, name=name, **options)
@@ -159,5 +148,8 @@ def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = No
 
 
 def _function_tool(function: Callable[P, R], name: str | None = None, **options: Any) -> FunctionTool[P, R]:
+    if not inspect.isroutine(function):
+        what = f"class {function.__name__}" if isinstance(function, type) else repr(function)
+        raise CardError(f"@tool makes a tool of a function, not of {what}; a class is a tool by subclassing Tool")
     named = name or f"{kebab(function.__name__)}.v1"
     return FunctionTool(function, read_card(function, name=named, doc=function.__doc__, **options))

@@ -27,6 +27,33 @@ def test_an_inline_tool_is_plain() -> None:
         card(inline=True, call="async")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("kind", "banana", "kind is one of encoder, generator, converter, reasoner, not 'banana'"),
+        ("concurrency", "exclusiv", "one of exclusive, reentrant"),
+        ("concurrency", "batched", "one of exclusive, reentrant"),
+        ("call", "later", "one of sync, async"),
+        ("cost", "x", "cost is seconds, 0 or more, not 'x'"),
+        ("cost", -1, "cost is"),
+        ("cost", float("nan"), "cost is"),
+        ("cost", float("inf"), "cost is"),
+        ("cost", True, "cost is"),
+        ("memory", -3, "memory is whole bytes, not -3"),
+        ("memory", 0.5, "memory is"),
+        ("needs", "extra:local", "needs is a tuple of names"),
+        ("needs", (3,), "needs is"),
+        ("inline", "no", "inline is True or False, not 'no'"),
+        ("lossy", None, "lossy is"),
+        ("cacheable", 1, "cacheable is"),
+        ("weights", None, "weights is text"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(option: str, value: object, message: str) -> None:
+    with pytest.raises(CardError, match=f"blur.v1: .*{message}"):
+        card(**{option: value})
+
+
 def test_short_drops_the_version() -> None:
     assert card(name="image-tags.v12").short == "image-tags"
 

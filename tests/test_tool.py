@@ -130,50 +130,6 @@ def test_how_a_tool_is_called_is_on_its_card() -> None:
     assert anything.card.inputs[0].modality == "any"
 
 
-def unannotated(image, size: int = 3) -> Image: ...  # type: ignore[no-untyped-def,empty-body]
-def no_result(image: Image): ...  # type: ignore[no-untyped-def]
-def plain_result(image: Image) -> int: ...  # type: ignore[empty-body]
-def odd_setting(image: Image, size: dict[str, int]) -> Image: ...  # type: ignore[empty-body]
-def collects(*images: Image) -> Image: ...  # type: ignore[empty-body]
-def keywords(**settings: int) -> Image: ...  # type: ignore[empty-body]
-def wrong_default(image: Image, size: int = "big") -> Image: ...  # type: ignore[empty-body,assignment]
-def media_default(image: Image = 3) -> Image: ...  # type: ignore[empty-body,assignment]
-def context_by_another_name(image: Image, context: Context) -> Image: ...  # type: ignore[empty-body]
-def unknown_reference(image: Image) -> Annotated[Image, Constraint(width="$size")]: ...  # type: ignore[empty-body]
-def yields(image: Image) -> Image:  # type: ignore[misc]
-    yield image
-
-
-def unknown_name(image: Picture) -> Image: ...  # type: ignore[name-defined,empty-body]  # noqa: F821
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (unannotated, "parameter image has no annotation"),
-        (no_result, "no return annotation"),
-        (plain_result, "the result  is int"),
-        (odd_setting, "parameter size is dict"),
-        (collects, "collects arguments"),
-        (keywords, "collects arguments"),
-        (wrong_default, "size takes int, not 'big'"),
-        (media_default, "media with a default"),
-        (context_by_another_name, "call it ctx"),
-        (unknown_reference, r"width=\$size, but there is no setting 'size'"),
-        (yields, "annotated -> Iterator"),
-        (unknown_name, "annotation 'Picture' is not known"),
-    ],
-)
-def test_a_wrong_signature_is_refused_when_it_is_made(function: Any, message: str) -> None:
-    with pytest.raises(CardError, match=message):
-        tool(function)
-
-
-def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(CardError, match="a tool's options are kind, cost"):
-        tool(speed=3)(lambda: None)
-
-
 def test_media_in_a_constructor_are_refused() -> None:
     with pytest.raises(CardError, match="constructor parameter image is media"):
 
@@ -182,3 +138,79 @@ def test_media_in_a_constructor_are_refused() -> None:
 
             def run(self, text: Text) -> Text:
                 return text
+
+
+def several(self: Tool, *radii: float) -> None: ...
+def by_keyword(self: Tool, **options: float) -> None: ...
+def by_place(self: Tool, radius: float, /) -> None: ...
+def no_annotation(self: Tool, radius=2.0) -> None: ...  # type: ignore[no-untyped-def]
+
+
+@pytest.mark.parametrize("init", [several, by_keyword, by_place, no_annotation])
+def test_constructor_parameters_are_given_by_name_and_annotated(init: Any) -> None:
+    with pytest.raises(CardError, match=r"wide\.v1: constructor parameter (radii|options|radius) "):
+        type("Wide", (Tool,), {"__init__": init, "run": Blur.run})
+
+
+def test_run_is_a_method() -> None:
+    with pytest.raises(CardError, match="run of class Fixed is staticmethod"):
+
+        class Fixed(Tool):
+            @staticmethod
+            def run(image: Image, other: Image) -> Image:
+                return image
+
+    with pytest.raises(CardError, match="run of class Whole is classmethod"):
+
+        class Whole(Tool):
+            @classmethod
+            def run(cls, image: Image) -> Image:
+                return image
+
+    with pytest.raises(CardError, match=r"first parameter of run\(\) is self"):
+
+        class Selfless(Tool):
+            def run(image: Image) -> Image:  # type: ignore[misc]  # what is tested
+                return image
+
+
+def test_a_subclass_is_a_tool_of_its_own_with_its_parents_options() -> None:
+    class Softer(Blur, name="softer.v2", cost=9.0):
+        def __init__(self, radius: float = 8.0, passes: int = 2) -> None:
+            super().__init__(radius)
+
+    class SofterStill(Softer):
+        """Softer than that."""
+
+    assert (Softer.card.name, Softer.card.cost, Softer.card.concurrency) == ("softer.v2", 9.0, "exclusive")
+    assert [(item.name, item.default) for item in Softer.card.settings] == [
+        ("radius", 8.0),
+        ("passes", 2),
+        ("times", 1),
+    ]
+    assert (SofterStill.card.name, SofterStill.card.doc) == ("softer-still.v1", "Softer than that.")
+    assert SofterStill.card.cost == 9.0
+    assert Blur.card.name == "blur.v3" and Blur.card.cost == 0.02
+
+
+def test_a_class_without_run_has_options_but_no_name() -> None:
+    class Careful(Tool, concurrency="exclusive"):
+        """Base of tools that one call at a time may use."""
+
+    class Look(Careful):
+        def run(self, image: Image) -> Text:
+            return Text("")
+
+    assert Look.card.concurrency == "exclusive" and not hasattr(Careful, "card")
+    with pytest.raises(CardError, match=r"class Idle has no run"):
+
+        class Idle(Tool, name="idle.v1"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"), [(3, "not of 3"), (sonify, "not of <tool sonify"), (Heard, "not of class Heard")]
+)
+def test_only_a_function_is_decorated(thing: Any, message: str) -> None:
+    with pytest.raises(CardError, match=message):
+        tool(thing)

@@ -74,11 +74,10 @@ def test_an_instance_is_loaded_once_for_each_set_of_load_settings(build: Build, 
     assert sorted(log) == ["load blue", "load red", "unload blue", "unload red"]
 
 
-@pytest.mark.parametrize("concurrency", ["exclusive", "batched"])
 def test_an_exclusive_instance_serves_one_call_at_a_time_over_all_runs(
-    engine: Engine, build: Build, log: list[str], concurrency: str
+    engine: Engine, build: Build, log: list[str]
 ) -> None:
-    graph = fan(build, stamp(log, concurrency=concurrency), 8)
+    graph = fan(build, stamp(log, concurrency="exclusive"), 8)
     checked = graph.checked()
     with ThreadPoolExecutor(4) as threads:
         runs = threads.map(lambda _: engine.run(checked, {"text": Text("")}, registry=graph.registry), range(4))
