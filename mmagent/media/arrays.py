@@ -13,17 +13,19 @@ if TYPE_CHECKING:
 
 
 def frozen(array: object, dtype: str | None = None) -> Array:
-    """A C-ordered copy of `array` that nothing can make writable again; an array made so before is returned as is."""
+    """A C-ordered copy of `array` that nothing can make writable again; of an array made so before, a view."""
     import numpy as np
 
     values = np.asarray(array, dtype=dtype)
     if values.dtype.hasobject:
         raise MediaError("media hold numbers, not Python objects; give an array of numbers")
     base: Any = values
+    writable = values.flags.writeable  # what numpy unpickles is, though it lies over `bytes`
     while isinstance(base.base, np.ndarray):
         base = base.base
+        writable = writable or base.flags.writeable
     little = values.dtype.newbyteorder("<")
-    if isinstance(base.base, bytes) and values.flags.c_contiguous and values.dtype == little:
-        return values
+    if isinstance(base.base, bytes) and not writable and values.flags.c_contiguous and values.dtype == little:
+        return values.view()  # whoever gave it could still set the shape of their own
     # Only an array over `bytes` refuses to be made writable: numpy would let its own memory be.
     return np.frombuffer(values.astype(little, copy=False).tobytes(), dtype=little).reshape(values.shape)

@@ -33,7 +33,7 @@ class Audio(Media, modality="audio", suffix=".wav", mime="audio/wav"):
     @property
     def array(self) -> Array:
         """The samples `[T, C]`, read-only."""
-        return self._arrays["samples"]
+        return self.view("samples")
 
     @property
     def rate(self) -> int:

@@ -46,12 +46,12 @@ class Embedding(Media, modality="embedding", suffix=".npz", mime="application/x-
     @property
     def array(self) -> Array:
         """The states `[L, D]`, read-only."""
-        return self._arrays["states"]
+        return self.view("states")
 
     @property
     def mask(self) -> Array:
         """Which states count, bool `[L]`."""
-        return self._arrays["mask"]
+        return self.view("mask")
 
     @property
     def space(self) -> str:

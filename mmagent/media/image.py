@@ -33,7 +33,7 @@ class Image(Media, modality="image", suffix=".png", mime="image/png"):
     @property
     def array(self) -> Array:
         """The pixels `[H, W, C]`, read-only."""
-        return self._arrays["pixels"]
+        return self.view("pixels")
 
     @property
     def height(self) -> int:
@@ -57,7 +57,7 @@ class Image(Media, modality="image", suffix=".png", mime="image/png"):
         return image.to_pil(self.array, mode)
 
     def rgb(self) -> Array:
-        """The picture as uint8 RGB `[H, W, 3]`; the array itself where it is that."""
+        """The picture as uint8 RGB `[H, W, 3]`; not copied where it is that."""
         import numpy as np
 
         if self.channels == 3 and self.array.itemsize == 1:

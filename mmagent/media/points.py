@@ -30,7 +30,7 @@ class Points(Media, modality="points", suffix=".npy", mime="application/x-npy"):
     @property
     def array(self) -> Array:
         """The points `[N, 3 + K]`, read-only."""
-        return self._arrays["points"]
+        return self.view("points")
 
     def describe(self) -> dict[str, Scalar]:
         return {"points": int(self.array.shape[0]), "features": int(self.array.shape[1])}

@@ -38,8 +38,9 @@ class Media:
     """An immutable value of one modality; two are equal when their digests are.
 
     Subclass with `modality=` to register a modality (`suffix` and `mime` of its file, `refines` for one that
-    fits wherever its parent fits). A subclass hands `arrays` and plain `meta` to `Media.__init__` and
-    implements `encode` and `decode`; it may implement `preview`, a picture for traces.
+    fits wherever its parent fits). A subclass hands `arrays` and plain `meta` to `Media.__init__`, gives the
+    arrays out as `self.view(name)`, and implements `encode` and `decode`; it may implement `preview`, a picture
+    for traces.
     """
 
     __slots__ = ("_arrays", "_digest", "_meta")
@@ -137,6 +138,13 @@ class Media:
     def __repr__(self) -> str:
         facts = ", ".join(f"{key}={value!r}" for key, value in self.describe().items())
         return f"{type(self).__name__}({facts})"
+
+    def view(self, name: str) -> Array:
+        """One of the arrays that were handed to `Media.__init__`, read-only: what a subclass's attributes return.
+
+        Each call gives another view: numpy lets anybody set the shape and type of an array, even a read-only one.
+        """
+        return self._arrays[name].view()
 
     # -- bytes out and in
 

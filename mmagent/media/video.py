@@ -41,7 +41,7 @@ class Video(Media, modality="video", suffix=".mkv", mime="video/x-matroska"):
     @property
     def array(self) -> Array:
         """The frames `[N, H, W, 3]`, read-only."""
-        return self._arrays["frames"]
+        return self.view("frames")
 
     @property
     def fps(self) -> float:

@@ -40,7 +40,7 @@ def files() -> list[tuple[type[Media], str, bytes]]:
     for value in values():
         for suffix in value.suffixes:
             mute = isinstance(value, Video) and suffix == ".gif"
-            written: Any = Video(value._arrays["frames"], fps=10) if mute else value
+            written: Any = Video(value.view("frames"), fps=10) if mute else value
             found.append((type(value), suffix, written.encode(suffix)))
     return found
 
