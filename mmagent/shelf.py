@@ -9,6 +9,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+GRAPH_ENDINGS = (".yaml", ".yml")
+"""How the name of a graph's file ends."""
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -26,7 +29,7 @@ class Shelf:
 
     @property
     def graphs(self) -> Path:
-        """Where its graphs lie, one YAML file each."""
+        """Where its graphs lie, one YAML file each (see `GRAPH_ENDINGS`)."""
         return self.root / "graphs"
 
 
@@ -47,6 +50,7 @@ def graph_files() -> dict[str, Path]:
     """Name → file of every graph on a shelf; a name on an earlier shelf hides a later one."""
     found: dict[str, Path] = {}
     for shelf in shelves():
-        for path in sorted(shelf.graphs.glob("*.yaml")) if shelf.graphs.is_dir() else ():
-            found.setdefault(path.stem, path)
+        for path in sorted(shelf.graphs.iterdir()) if shelf.graphs.is_dir() else ():
+            if path.suffix in GRAPH_ENDINGS:
+                found.setdefault(path.stem, path)
     return found

@@ -19,7 +19,7 @@ from mmagent.registry import registry as shared
 from mmagent.tool import ToolType
 
 GraphLike = str | Path | GraphSpec
-"""A graph by name, by file (a Path, or a str that ends in .yaml), or itself."""
+"""A graph by name, by file (a Path, or a str that ends in .yaml or .yml), or itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Library:
 
     def load(self, graph: str | Path) -> GraphSpec:
         """The graph of that name or file; UnknownName if there is none of that name, GraphError if it is no graph."""
-        if isinstance(graph, Path) or graph.endswith((".yaml", ".yml")):
+        if isinstance(graph, Path) or graph.endswith(shelf.GRAPH_ENDINGS):
             return self._open(Path(graph))
         spec = self.spec(graph)
         if spec is None:

@@ -161,6 +161,12 @@ def test_saving_writes_full_names(graphs: Path, library: Library) -> None:
     assert library.checked(pinned).nodes[0].name == "a/up"
 
 
+def test_both_endings_of_yaml_are_graphs_by_name_and_by_path(graphs: Path, library: Library) -> None:
+    short = (graphs / "loud.yaml").rename(graphs / "loud.yml")
+    assert library.checked("loud") == library.checked(short) == library.checked(str(short))
+    assert "loud" in [item.name for item in library.graphs() if not item.broken]
+
+
 @pytest.mark.usefixtures("graphs")
 def test_a_tool_hides_a_graph_of_its_name(library: Library) -> None:
     @tool(name="loud")
