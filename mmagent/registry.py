@@ -10,9 +10,9 @@ import difflib
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from mmagent.card import Card
@@ -48,6 +48,11 @@ class Registry:
             if not isinstance(card, Card):
                 raise CardError(f"{item!r} is not a tool; decorate a typed function with @tool or subclass Tool")
             self._added[card.name] = item
+
+    @property
+    def added(self) -> Mapping[str, ToolType]:
+        """The tools made in Python, by full name."""
+        return MappingProxyType(self._added)
 
     def copy(self) -> Registry:
         """A registry with the same additions, to which more can be added without touching this one."""

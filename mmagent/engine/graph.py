@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mmagent.engine.plan import compile
 from mmagent.engine.run import default_engine
 
 if TYPE_CHECKING:
     from mmagent.card import Card
     from mmagent.engine.plan import Plan
-    from mmagent.engine.result import Output, Result
+    from mmagent.engine.result import Output
     from mmagent.engine.run import Engine
     from mmagent.engine.stream import AsyncStream, Stream
+    from mmagent.graph.builder import GraphBuilder
     from mmagent.graph.checked import CheckedGraph
     from mmagent.graph.spec import GraphSpec
     from mmagent.media import Media
@@ -26,23 +28,29 @@ class Graph:
         graph = Graph("caption-and-speak")
         graph.run(picture=Image("cat.png"))     # {"speech": Speech(...)}
 
-    `source` is a name on a shelf, a file, or a spec. It is checked at once: GraphError carries its faults,
-    UnknownName the nearest names. Tools come from `registry`, and `engine` runs it, if they are given.
+    `source` is a name on a shelf, a file, a spec, or a `GraphBuilder` with the tools that were given to it. It is
+    checked at once: GraphError carries its faults, UnknownName the nearest names. Other tools than the builder's
+    or the shelves' come from `registry`, and `engine` runs it, if they are given.
     """
 
     def __init__(
         self,
-        source: str | Path | GraphSpec | CheckedGraph,
+        source: str | Path | GraphSpec | CheckedGraph | GraphBuilder,
         *,
         registry: Registry | None = None,
         engine: Engine | None = None,
     ) -> None:
+        from mmagent.graph.builder import GraphBuilder
         from mmagent.graph.checked import CheckedGraph
         from mmagent.graph.library import Library
 
-        self._library = Library(registry)
+        self.library = Library(registry)
+        if isinstance(source, GraphBuilder):
+            if registry is None:
+                self.library = source.library.extended()  # what the builder is given later is not this graph's
+            source = source.build()
         self._engine = engine
-        self.checked = source if isinstance(source, CheckedGraph) else self._library.checked(source)
+        self.checked = source if isinstance(source, CheckedGraph) else self.library.checked(source)
         self._plans: dict[tuple[str, ...] | None, Plan] = {}
 
     @property
@@ -72,49 +80,32 @@ class Graph:
 
     # -- running
 
-    def run(self, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
-        """Run it on these inputs; its outputs by name. Raises the first failure after the rest has finished."""
-        return self.result(inputs).outputs
+    def run(self, /, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
+        """Run it on these inputs; its outputs by name. Raises the first failure after the rest has finished.
 
-    async def arun(self, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
+        For a seed, some of the outputs, what is left after a failure, or a record of the calls there is `Engine.run`,
+        which takes a graph: `graph.engine.run(graph, inputs, seed=7)`.
+        """
+        return self.engine.run(self, inputs).outputs
+
+    async def arun(self, /, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
         """The same without blocking the running event loop."""
-        result = await self.engine.arun(self.plan(), inputs, registry=self._library.registry)
+        result = await self.engine.arun(self, inputs)
         return result.outputs
 
-    def stream(self, **inputs: Media | Sequence[Media] | None) -> Stream:
+    def stream(self, /, **inputs: Media | Sequence[Media] | None) -> Stream:
         """Its events as they happen; `.result` afterwards. Leaving the loop early cancels the run."""
-        return self.engine.stream(self.plan(), inputs, registry=self._library.registry)
+        return self.engine.stream(self, inputs)
 
-    def astream(self, **inputs: Media | Sequence[Media] | None) -> AsyncStream:
+    def astream(self, /, **inputs: Media | Sequence[Media] | None) -> AsyncStream:
         """The same for `async for`."""
-        return self.engine.astream(self.plan(), inputs, registry=self._library.registry)
-
-    def result(
-        self,
-        inputs: Mapping[str, Media | Sequence[Media] | None],
-        *,
-        wanted: Collection[str] | None = None,
-        seed: int = 0,
-        partial: bool = False,
-        on_event: Any = None,
-        cancel: Any = None,
-    ) -> Result:
-        """Run it with the engine's options (see `Engine.run`); the whole result, its calls and failures included."""
-        return self.engine.run(
-            self.plan(wanted),
-            inputs,
-            seed=seed,
-            partial=partial,
-            registry=self._library.registry,
-            on_event=on_event,
-            cancel=cancel,
-        )
+        return self.engine.astream(self, inputs)
 
     def plan(self, wanted: Collection[str] | None = None) -> Plan:
         """The graph compiled for the engine, for all its outputs or the `wanted` ones; made once."""
         key = None if wanted is None else tuple(sorted(wanted))
         if key not in self._plans:
-            self._plans[key] = self.engine.plan(self.checked, wanted, self._library.registry)
+            self._plans[key] = compile(self.checked, self.library.registry, wanted)
         return self._plans[key]
 
     # -- showing and saving
@@ -138,4 +129,4 @@ class Graph:
         """Write the graph as YAML, with the full name of every tool, whole or not at all."""
         from mmagent.graph import yaml
 
-        return yaml.write(self._library.pin(self.spec), path)
+        return yaml.write(self.library.pin(self.spec), path)

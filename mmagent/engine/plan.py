@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mmagent.card import Port
 from mmagent.engine.ports import Gate
@@ -17,6 +17,7 @@ from mmagent.errors import Fault, GraphError
 from mmagent.graph.checked import INPUT, CheckedGraph, CheckedNode, Edge, Origin
 
 if TYPE_CHECKING:
+    from mmagent.graph.library import Library
     from mmagent.registry import Registry
 
 
@@ -83,6 +84,20 @@ class Plan:
     def name(self) -> str:
         """The graph's name."""
         return self.checked.spec.name
+
+
+@runtime_checkable
+class OwnPlan(Protocol):
+    """A graph that makes its plan itself, with the tools that it carries, as `Graph` does."""
+
+    @property
+    def library(self) -> Library:
+        """Where its tools are found."""
+        ...
+
+    def plan(self, wanted: Collection[str] | None = None) -> Plan:
+        """It, or the part of it that the `wanted` outputs need, compiled."""
+        ...
 
 
 def compile(checked: CheckedGraph, registry: Registry, wanted: Collection[str] | None = None) -> Plan:

@@ -13,7 +13,7 @@ from mmagent.engine.flights import Flights
 from mmagent.engine.instances import Instances
 from mmagent.engine.log import Listener
 from mmagent.engine.loop import LoopThread
-from mmagent.engine.plan import Plan, compile
+from mmagent.engine.plan import OwnPlan, Plan, compile
 from mmagent.engine.result import Result
 from mmagent.engine.scheduler import Run, Thread
 from mmagent.engine.stream import AsyncStream, Begin, Stream
@@ -56,9 +56,9 @@ class Engine:
         self._last: Library | None = None
 
     def plan(self, graph: Any, wanted: Collection[str] | None = None, registry: Registry | None = None) -> Plan:
-        """The plan of a graph given by name, path or spec, or already checked; GraphError if it does not check.
+        """The plan of a `Graph`, or of one given by name, path or spec, or checked; GraphError if it does not check.
 
-        `registry` is where its tools are found, if not in the shared one.
+        `registry` is where its tools are found, if not in the shared one; a `Graph` carries its own.
         """
         if isinstance(graph, Plan):
             return graph if wanted is None else self.plan(graph.checked, wanted, registry)
@@ -67,6 +67,8 @@ class Engine:
 
             registry = shared
         if not isinstance(graph, CheckedGraph):
+            if isinstance(graph, OwnPlan):
+                return graph.plan(wanted)
             graph = self._library(registry).checked(graph, wanted)
         return compile(graph, registry, wanted)
 
@@ -221,6 +223,8 @@ class Engine:
     ) -> tuple[Run, Callable[[], None]]:
         """A run that can be started, and what to call when it is over."""
         plan = self.plan(graph, wanted, registry)
+        if registry is None and graph is not plan and isinstance(graph, OwnPlan):
+            registry = graph.library.registry
         self.check_inputs(plan, inputs or {})
         run = Run(self, plan, inputs or {}, seed, registry, listener, ended)
         return run, cancel.subscribe(run.cancel) if cancel is not None else _nothing

@@ -7,7 +7,9 @@ from typing import TypedDict
 
 from mmagent.card import Card, Port, Scalar
 from mmagent.errors import CardError, RegistryError
+from mmagent.graph.advice import nearest
 from mmagent.graph.checked import CheckedGraph
+from mmagent.graph.join import OwnGraph, join_graph, join_spec, join_tool
 from mmagent.graph.library import Library
 from mmagent.graph.ports import parse_port
 from mmagent.graph.spec import GraphSpec, NodeSpec, Source
@@ -57,6 +59,8 @@ class Node(Output):
 
 
 Given = Output | Source | Scalar | Sequence[Output | Source]
+Callable = str | ToolType | GraphSpec | OwnGraph
+"""What a node may call: a tool or graph by name, or itself."""
 
 
 class GraphBuilder:
@@ -65,9 +69,10 @@ class GraphBuilder:
         graph = GraphBuilder("caption-and-speak")
         tags = graph.add("tags", "image-tags", image=graph.input("picture", Image), top=5)
         graph.output("speech", graph.add("say", "say", text=tags.text))
-        spec = graph.build()
+        Graph(graph).run(picture=Image("cat.png"))
 
-    Tools are given by name, as objects (which join a registry of the builder's own), or as graphs.
+    Tools are given by name or as objects, graphs as a `Graph`, which brings the tools that it was made with, or as
+    a spec. Objects join a registry of the builder's own; CardError if another one has the name there.
     """
 
     def __init__(self, name: str, *, doc: str = "", lossy: bool = False, registry: Registry | None = None) -> None:
@@ -77,7 +82,10 @@ class GraphBuilder:
         self._inputs: dict[str, Port] = {}
         self._nodes: dict[str, NodeSpec] = {}
         self._outputs: dict[str, Source] = {}
-        self._cards: dict[object, tuple[str, Card | None]] = {}
+        self._found: dict[
+            object, tuple[Callable, str, Card | None]
+        ] = {}  # holds the objects, so that no id comes again
+        self._named: dict[str, ToolType | GraphSpec | None] = {}  # what names that were given stood for
 
     def input(self, name: str, port: str | type[Media] | Port) -> Output:
         """Name an input: a media class, or a port as text (`speech(rate=16000)`, `list[image]`, `text | None`)."""
@@ -93,14 +101,17 @@ class GraphBuilder:
             self._inputs[name] = Port(name, port.modality)
         return Output(name)
 
-    def add(
-        self, name: str, tool: str | ToolType | GraphSpec, /, options: NodeOptions | None = None, **given: Given
-    ) -> Node:
+    def add(self, name: str, tool: Callable, options: NodeOptions | None = None, /, **given: Given) -> Node:
         """Add a call of a tool: its input ports are given sources, or lists of them, its settings plain values.
 
-        `options` are `retries`, `timeout`, `fallback`, `seed` and `each`. Names and types are checked by `build`.
+        `options` are `retries`, `timeout`, `fallback`, `seed` and `each`; CardError for any other. What `given` names
+        and its types are checked by `build`.
         """
         self._free(name)
+        for key in options or ():
+            if key not in NodeOptions.__annotations__:
+                fix = nearest(key, NodeOptions.__annotations__, f"use {', '.join(NodeOptions.__annotations__)}")
+                raise CardError(f"graph {self.name}, node {name}: there is no option {key!r}; {fix}")
         full, card = self._tool(tool)
         inputs: dict[str, Source | tuple[Source, ...]] = {}
         settings: dict[str, Scalar] = {}
@@ -143,22 +154,40 @@ class GraphBuilder:
         if name in self._inputs or name in self._nodes:
             raise CardError(f"graph {self.name} has an input or node {name!r} already; give this one another name")
 
-    def _tool(self, tool: str | ToolType | GraphSpec) -> tuple[str, Card | None]:
+    def _tool(self, tool: Callable) -> tuple[str, Card | None]:
         """The full name under which the tool is saved, and its card; a name that is not found is left to the check."""
         key: object = tool if isinstance(tool, str) else id(tool)
-        if key not in self._cards:
-            self._cards[key] = self._found(tool)
-        return self._cards[key]
+        if key not in self._found:
+            self._found[key] = tool, *(self._look_up(tool) if isinstance(tool, str) else self._join(tool))
+        _, name, card = self._found[key]
+        return name, card
 
-    def _found(self, tool: str | ToolType | GraphSpec) -> tuple[str, Card | None]:
-        if isinstance(tool, GraphSpec):
-            self.library.add(tool)
-            return f"{tool.name}.v1", None
-        if not isinstance(tool, str):
-            self.registry.add(tool)
-            return tool.card.name, tool.card
+    def _look_up(self, name: str) -> tuple[str, Card | None]:
         try:
-            found = self.library.find(tool)
+            found = self.library.find(name)
         except RegistryError:
-            return tool, None
-        return (found.name, found) if isinstance(found, Card) else (f"{found.name}.v1", None)
+            return name, None
+        full = found.name if isinstance(found, Card) else f"{found.name}.v1"
+        self._named[full] = self._meaning(full)
+        return full, found if isinstance(found, Card) else None
+
+    def _join(self, tool: ToolType | GraphSpec | OwnGraph) -> tuple[str, Card | None]:
+        if isinstance(tool, GraphSpec):
+            join_spec(self.library, tool)
+            found: tuple[str, Card | None] = f"{tool.name}.v1", None
+        elif isinstance(tool, OwnGraph):
+            join_graph(self.library, tool)
+            found = f"{tool.spec.name}.v1", None
+        else:
+            join_tool(self.library, tool)
+            found = tool.card.name, tool.card
+        for name, before in self._named.items():
+            if self._meaning(name) != before:
+                raise CardError(
+                    f"graph {self.name}: a node calls {name} by its name, and now another {name} came; "
+                    f"give one of them a name of its own"
+                )
+        return found
+
+    def _meaning(self, name: str) -> ToolType | GraphSpec | None:
+        return self.registry.get(name) or self.library.spec(name)

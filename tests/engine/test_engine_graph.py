@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from mmagent.engine.graph import Graph
 from mmagent.errors import GraphError, UnknownName
 from mmagent.graph.builder import GraphBuilder
 from mmagent.media import Text
-from mmagent.tool import tool
+from mmagent.testing import upper
+from mmagent.tool import Context, tool
 
 Build = Callable[..., GraphBuilder]
 
@@ -48,10 +50,50 @@ async def test_a_graph_runs_in_all_four_ways(graph: Graph) -> None:
     assert stream.result.outputs == astream.result.outputs == outputs
 
 
-def test_a_graph_gives_the_whole_result_on_demand(graph: Graph) -> None:
-    result = graph.result({"text": Text("a")}, wanted=["once"], seed=3)
+def test_an_engine_runs_a_graph_with_options_and_the_tools_that_it_carries(graph: Graph, engine: Engine) -> None:
+    result = engine.run(graph, {"text": Text("a")}, wanted=["once"], seed=3)
     assert list(result.outputs) == ["once"]
     assert [call.node for call in result.calls] == ["first"]
+
+
+def test_an_input_may_have_any_name(engine: Engine, build: Build) -> None:
+    made = build()
+    made.output("marked", made.add("mark", mark, text=made.input("self", Text)))
+    graph = Graph(made, engine=engine)
+    assert graph.run(self=Text("a")) == {"marked": Text("a!")}
+
+
+def test_a_graph_is_made_of_a_builder_with_its_tools_and_graphs_at_any_depth(engine: Engine, build: Build) -> None:
+    made = [build(f"depth-{depth}") for depth in range(3)]
+    made[0].output("out", made[0].add("mark", mark, text=made[0].input("text", Text)))
+    for inner, outer in pairwise(made):
+        outer.output("out", outer.add("deep", Graph(inner), text=outer.input("text", Text)))
+    graph = Graph(made[2], engine=engine)
+    assert graph.run(text=Text("a")) == {"out": Text("a!")}
+
+
+def test_what_a_builder_is_given_later_is_not_the_graphs(engine: Engine, build: Build) -> None:
+    made = build()
+    made.output("marked", made.add("mark", mark, text=made.input("text", Text)))
+    graph = Graph(made, engine=engine)
+    made.add("loud", upper, text="mark")
+    made.output("loud", "loud")
+    assert list(graph.spec.nodes) == ["mark"]
+    assert graph.library.registry.get("upper") is None
+    assert list(Graph(made).spec.nodes) == ["mark", "loud"]
+
+
+def test_a_node_splices_a_graph_in_with_the_tools_that_it_carries(graph: Graph, engine: Engine, build: Build) -> None:
+    @tool(cacheable=False)
+    def splicing(text: Text, ctx: Context) -> Text:
+        """Splice the graph in."""
+        ctx.splice(graph, {"text": text}, "marks")
+        return text
+
+    made = build("outer")
+    made.output("same", made.add("splice", splicing, text=made.input("text", Text)))
+    result = engine.run(Graph(made), {"text": Text("a")})
+    assert result.spliced["marks"].outputs == {"once": Text("a!"), "twice": Text("a!?")}
 
 
 def test_a_graph_is_a_tool_with_a_card(graph: Graph) -> None:
@@ -62,7 +104,7 @@ def test_a_graph_is_a_tool_with_a_card(graph: Graph) -> None:
 
 def test_a_graph_is_saved_and_opened_again(graph: Graph, engine: Engine, tmp_path: Path) -> None:
     path = graph.save(tmp_path / "two-marks.yaml")
-    again = Graph(path, registry=graph._library.registry, engine=engine)
+    again = Graph(path, registry=graph.library.registry, engine=engine)
     assert again.spec.without_origin() == graph.spec.without_origin()
     assert again.run(text=Text("b"))["twice"] == Text("b!?")
 

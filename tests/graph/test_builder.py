@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mmagent import testing
 from mmagent.card import Port
+from mmagent.engine.graph import Graph
 from mmagent.errors import CardError, GraphError
 from mmagent.graph import yaml
 from mmagent.graph.builder import GraphBuilder
 from mmagent.graph.spec import NodeSpec
 from mmagent.media import Image, Text
 from mmagent.registry import Registry
-from mmagent.tool import tool
+from mmagent.tool import FunctionTool, tool
 
 
 def test_python_and_yaml_give_the_same_graph() -> None:
@@ -64,6 +67,87 @@ def test_a_graph_is_added_like_a_tool() -> None:
     outer = GraphBuilder("outer", registry=testing.registry())
     outer.output("o", outer.add("deep", inner.build(), line=outer.input("t", "text")).text)
     assert [node.name for node in outer.checked().nodes] == ["deep/up"]
+
+
+def other(name: str, sign: str) -> FunctionTool[Any, Any]:
+    """A tool of that name that adds that sign."""
+
+    @tool(name=name)
+    def mark(text: Text) -> Text:
+        """Add a sign."""
+        return Text(text.text + sign)
+
+    return mark
+
+
+def graph_of(name: str, item: Any) -> Graph:
+    """A graph that calls one tool."""
+    built = GraphBuilder(name, registry=Registry())
+    built.output("text", built.add("only", item, text=built.input("text", "text")))
+    return Graph(built)
+
+
+def test_a_name_stands_for_one_tool_in_a_graph() -> None:
+    built = GraphBuilder("marks", registry=Registry())
+    mine = other("mark", "!")
+    built.add("a", mine, text=built.input("t", "text"))
+    built.add("b", mine, text="a")
+    with pytest.raises(CardError, match=r"another tool mark.v1 was added here before; give one of them a name"):
+        built.add("c", other("mark", "?"), text="a")
+    with pytest.raises(CardError, match=r"another tool mark.v1"):
+        built.add("c", graph_of("inner", other("mark", "?")), text="a")
+    assert built.registry.get("mark") is mine
+
+
+def test_a_name_that_a_node_was_given_keeps_what_it_stood_for() -> None:
+    built = GraphBuilder("sizes")
+    built.add("a", "resize", image=built.input("p", "image"))
+    with pytest.raises(CardError, match=r"a node calls resize.v1 by its name, and now another resize.v1 came"):
+        built.add("b", other("resize", "!"), text="a")
+
+
+def test_a_name_stands_for_one_graph_in_a_graph() -> None:
+    built = GraphBuilder("outer", registry=testing.registry())
+    inner = graph_of("inner", testing.upper)
+    built.add("a", inner, text=built.input("t", "text"))
+    built.add("b", inner.spec, text="a")
+    for another in (graph_of("inner", testing.words), graph_of("inner", testing.words).spec):
+        with pytest.raises(CardError, match="another graph inner was added here before"):
+            built.add("c", another, text="a")
+    with pytest.raises(CardError, match="graph upper has the name of a tool, which hides it"):
+        built.add("c", graph_of("upper", testing.words), text="a")
+
+
+def test_a_graph_brings_the_tools_that_it_names_and_no_others() -> None:
+    built = GraphBuilder("outer", registry=Registry())
+    made = GraphBuilder("inner", registry=testing.registry())
+    made.output("text", made.add("up", testing.upper, {"fallback": [other("mark", "!")]}, text=made.input("t", "text")))
+    built.output("text", built.add("deep", Graph(made), t=built.input("t", "text")))
+    assert sorted(built.registry.added) == ["mark.v1", "upper.v1"]
+    assert [node.name for node in built.checked().nodes] == ["deep/up"]
+
+
+def test_a_graph_of_graphs_brings_them_all() -> None:
+    middle = GraphBuilder("middle", registry=Registry())
+    inner = graph_of("inner", other("mark", "!"))
+    middle.output("text", middle.add("deep", inner, text=middle.input("text", "text")))
+    outer = GraphBuilder("outer", registry=Registry())
+    outer.output("text", outer.add("deep", Graph(middle), text=outer.input("text", "text")))
+    assert {graph.name for graph in outer.library.added} == {"inner", "middle"}
+    assert [node.name for node in outer.checked().nodes] == ["deep/deep/only"]
+
+
+def test_an_unknown_option_is_refused_and_a_setting_may_be_called_options() -> None:
+    @tool
+    def choose(text: Text, options: str) -> Text:
+        """Choose."""
+        return text
+
+    built = GraphBuilder("opts", registry=Registry())
+    with pytest.raises(CardError, match="graph opts, node a: there is no option 'retry'; did you mean retries"):
+        built.add("a", choose, {"retry": 3}, text=built.input("t", "text"))  # type: ignore[arg-type]  # wrong on purpose
+    built.output("o", built.add("a", choose, text="t", options="b"))
+    assert built.build().nodes["a"].settings == {"options": "b"}
 
 
 def test_building_reports_all_faults_at_once() -> None:
