@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from mmagent.engine.flights import Recipe
 from mmagent.media import Media
 
 MEMORY = 512 * 2**20
@@ -19,7 +18,7 @@ class Cache:
     def __init__(self, budget: int = MEMORY) -> None:
         self.budget = budget
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Recipe, tuple[tuple[Any, ...], int]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[tuple[Any, ...], int]] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -30,24 +29,24 @@ class Cache:
         """Bytes of the media that it keeps; one that several results share counts for each."""
         return self._bytes
 
-    def get(self, recipe: Recipe) -> tuple[Any, ...] | None:
+    def get(self, key: str) -> tuple[Any, ...] | None:
         """The outputs of that call, by port, or None."""
         with self._lock:
-            found = self._entries.get(recipe)
+            found = self._entries.get(key)
             if found is None:
                 return None
-            self._entries.move_to_end(recipe)
+            self._entries.move_to_end(key)
             return found[0]
 
-    def put(self, recipe: Recipe, values: tuple[Any, ...]) -> None:
+    def put(self, key: str, values: tuple[Any, ...]) -> None:
         """Keep the outputs of a call; more than the whole budget is not kept."""
         size = sum(item.nbytes for item in media_in(values)) + 512  # an empty result takes room, too
         if size > self.budget:
             return
         with self._lock:
-            old = self._entries.pop(recipe, None)
+            old = self._entries.pop(key, None)
             self._bytes += size - (old[1] if old else 0)
-            self._entries[recipe] = (values, size)
+            self._entries[key] = (values, size)
             while self._bytes > self.budget:
                 _, (_, freed) = self._entries.popitem(last=False)
                 self._bytes -= freed

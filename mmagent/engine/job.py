@@ -37,7 +37,7 @@ class Job:
 
     __slots__ = (
         "_attempt", "_choice", "_failed", "_given", "_leads", "_seed", "_slot", "_stage", "_started", "_tries",
-        "attempts", "done", "frame", "inputs", "key", "name", "node", "parent", "recipe", "run", "span", "variant",
+        "attempts", "done", "frame", "inputs", "key", "name", "node", "parent", "run", "span", "variant",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,6 @@ class Job:
         self.variant = self.node.variants[choice]
         seed = self.seed if self.variant.card.context else None
         self.key = keys.recipe(self.variant.prefix, seed, self.inputs.items())
-        self.recipe = self.key, self.variant.code
         # A function of the class, not a bound method: the job would hold itself, and its media, till the next GC.
         self._stage: Callable[[Job, Ready, bool], int] = Job._look if self.variant.cached else Job._lease
 
@@ -118,10 +117,10 @@ class Job:
         if self._given is not None:
             self._succeed("cached", self._given, ready)
             return STOP
-        if not engine.flights.join(self.recipe, self):
+        if not engine.flights.join(self.key, self):
             return STOP  # from here on the job may be resumed in another thread
         self._leads = True
-        values = engine.cache.get(self.recipe)
+        values = engine.cache.get(self.key)
         if values is not None:
             self._succeed("cached", values, ready)
             return STOP
@@ -134,10 +133,10 @@ class Job:
             return NEEDS_WORKER
         engine = self.run.engine
         self._stage = Job._lease
-        values = engine.store.get(self.recipe) if engine.store is not None else None
+        values = engine.store.get(self.key) if engine.store is not None else None
         if values is None:
             return GO_ON
-        engine.cache.put(self.recipe, values)
+        engine.cache.put(self.key, values)
         self._succeed("cached", values, ready)
         return STOP
 
@@ -227,15 +226,15 @@ class Job:
             self._land(None)  # the call did more than make its outputs: it cannot be left out another time
         elif self._leads:
             engine = self.run.engine
-            engine.cache.put(self.recipe, values)
+            engine.cache.put(self.key, values)
             if self.variant.stored and engine.store is not None:
-                engine.store.put(self.recipe, values)
+                engine.store.put(self.key, values)
         self._succeed("finished", values, ready)
 
     def _land(self, values: tuple[Any, ...] | None) -> None:
         if self._leads:
             self._leads = False
-            self.run.engine.flights.land(self.recipe, values)
+            self.run.engine.flights.land(self.key, values)
 
     def _succeed(self, status: Any, values: tuple[Any, ...], ready: Ready) -> None:
         self._land(values)

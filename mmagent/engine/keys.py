@@ -1,7 +1,7 @@
 """Recipe keys and seeds: what makes two calls the same call, in this process and in every other.
 
-A recipe key is the BLAKE3 of the tool's name with its version, the digest of its weights, its settings, the
-seed if the tool is given a context, and the digests of its inputs by port.
+A recipe key is the BLAKE3 of the tool's name with its version, the digest of its weights, its settings, its code
+where results may be given again, the seed if the tool is given a context, and the digests of its inputs by port.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ SEEDS = 2**32
 """Seeds are below this, so that every random number generator takes them."""
 
 
-def prefix(card: Card, settings: Mapping[str, Scalar]) -> str:
+def prefix(card: Card, settings: Mapping[str, Scalar], code: str = "") -> str:
     """The part of a recipe key's text that no call changes. JSON escapes control characters, so `\\0` ends it."""
-    return json.dumps([card.name, card.weights, sorted(settings.items())], separators=(",", ":"))
+    start = json.dumps([card.name, card.weights, sorted(settings.items())], separators=(",", ":"))
+    return f"{start}\0code={code}" if code else start
 
 
 def recipe(start: str, seed: int | None, inputs: Iterable[tuple[str, Any]]) -> str:
@@ -41,24 +42,3 @@ def recipe(start: str, seed: int | None, inputs: Iterable[tuple[str, Any]]) -> s
 def derive_seed(seed: int, name: str) -> int:
     """The seed of the node of that name in a run with that seed, in [0, 2³²)."""
     return int.from_bytes(blake3(f"{seed}\0{name}".encode()).digest(length=4))
-
-
-def code_of(tool: Any) -> str:
-    """A digest of a tool's own code: a cached result of an edited tool is not its result any more.
-
-    It covers the functions of the tool itself, not what they call. It differs between Python versions.
-    """
-    functions = (
-        [tool.function] if hasattr(tool, "function") else [*vars(tool).values()] if isinstance(tool, type) else []
-    )
-    codes = [getattr(item, "__code__", None) for item in functions]
-    return blake3("\0".join(_code(code) for code in codes if code is not None).encode()).hexdigest()
-
-
-def _code(code: Any) -> str:
-    constants = [_code(item) if hasattr(item, "co_code") else _constant(item) for item in code.co_consts]
-    return f"{code.co_code.hex()}\0{code.co_names}\0{constants}"
-
-
-def _constant(value: object) -> str:
-    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)  # a set's order is random

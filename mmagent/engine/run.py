@@ -6,7 +6,8 @@ import atexit
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from mmagent.engine.cache import Cache
 from mmagent.engine.flights import Flights
@@ -201,6 +202,14 @@ class Engine:
     ) -> AsyncStream:
         """The same for `async for`."""
         return AsyncStream(self._streamed(graph, inputs, wanted, seed, partial, registry, cancel))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Unload the tools, end the threads and the loop, and write what is still to be stored."""

@@ -21,7 +21,6 @@ from typing import Any
 
 from blake3 import blake3
 
-from mmagent.engine.flights import Recipe
 from mmagent.errors import MediaError
 from mmagent.media import Embedding, Media, modality
 
@@ -58,13 +57,11 @@ class Store:
         self._room = 0
         """Bytes that may still be written before the files are counted again."""
 
-    def get(self, recipe: Recipe) -> tuple[Any, ...] | None:
+    def get(self, key: str) -> tuple[Any, ...] | None:
         """The outputs of that call, by port, or None; a file that is not what it should be is removed."""
-        path = self._recipe(recipe[0])
+        path = self._recipe(key)
         try:
             entry = json.loads(path.read_bytes())
-            if entry["code"] != recipe[1]:
-                return None
             values = tuple(self._read_value(value) for value in entry["outputs"])
             os.utime(path)
         except FileNotFoundError:
@@ -74,9 +71,9 @@ class Store:
             return None
         return values
 
-    def put(self, recipe: Recipe, values: tuple[Any, ...]) -> None:
+    def put(self, key: str, values: tuple[Any, ...]) -> None:
         """Keep the outputs of a call; returns at once."""
-        self._later(lambda: self._write(recipe, values))
+        self._later(lambda: self._write(key, values))
 
     def flush(self) -> None:
         """Wait until everything that was put is written."""
@@ -126,12 +123,12 @@ class Store:
                 work()
             del work  # lets go of the media while it waits
 
-    def _write(self, recipe: Recipe, values: tuple[Any, ...]) -> None:
+    def _write(self, key: str, values: tuple[Any, ...]) -> None:
         outputs = [
             None if value is None else [*map(self._keep, value)] if isinstance(value, tuple) else self._keep(value)
             for value in values
         ]
-        self._put_file(self._recipe(recipe[0]), json.dumps({"code": recipe[1], "outputs": outputs}).encode())
+        self._put_file(self._recipe(key), json.dumps({"outputs": outputs}).encode())
 
     def _keep(self, media: Media) -> dict[str, str]:
         data = media.encode()

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mmagent.card import Card, Port, Scalar
+from mmagent.card import ANY, Card, Port, Scalar
 from mmagent.engine import keys
+from mmagent.engine.code import Code, code_of
 from mmagent.engine.ports import Gate
 from mmagent.graph.checked import CheckedNode
 
 if TYPE_CHECKING:
     from mmagent.registry import Registry
     from mmagent.tool import ToolType
+
+_NO_CODE = Code("", True)
 
 DISK_COST = 0.05
 """Seconds from which a call is dear enough for its result to be worth a file."""
@@ -25,8 +28,8 @@ class Variant:
     """A tool that a node may call, its own or a fallback, with everything about it that is the same for each call.
 
     `function` is what to call if no instance has to be made for it. `run_settings` go to each call,
-    `load_settings` to `make`. `prefix` begins its recipe keys, `code` is the digest of the tool's own code.
-    `cached`: its results may be given again; `stored`: they are kept on disk, too. `plain`: it is an inline
+    `load_settings` to `make`. `prefix` begins its recipe keys. `cached`: its results may be given again; `stored`: they are kept
+    on disk, too. `plain`: it is an inline
     function of one medium, without a context; `output` and `fits` are the name of that and the classes that fit.
     """
 
@@ -36,7 +39,6 @@ class Variant:
     run_settings: Mapping[str, Scalar]
     load_settings: tuple[tuple[str, Scalar], ...]
     prefix: str
-    code: str
     function: Any
     returns: tuple[Gate, ...]
     on_loop: bool
@@ -54,7 +56,7 @@ class _Found:
     tool: ToolType
     at_load: frozenset[str]
     cached: bool
-    code: str
+    code: Code
     function: Any
 
 
@@ -105,13 +107,12 @@ class Variants:
             settings=settings,
             run_settings={name: value for name, value in settings.items() if name not in found.at_load},
             load_settings=tuple(sorted((name, value) for name, value in settings.items() if name in found.at_load)),
-            prefix=keys.prefix(card, settings),
-            code=found.code,
+            prefix=keys.prefix(card, settings, found.code.digest),
             function=found.function,
             returns=returns,
             on_loop=card.call.startswith("async"),
             cached=found.cached,
-            stored=found.cached and card.cost >= DISK_COST,
+            stored=found.cached and found.code.whole and card.cost >= DISK_COST,
             plain=single and card.inline and not card.context and found.function is not None,
             output=ports[0].name,
             fits=returns[0].types,
@@ -123,7 +124,14 @@ def _find(registry: Registry, name: str) -> _Found:
     card = tool.card
     cached = card.cacheable and not card.inline
     at_load = frozenset(setting.name for setting in card.settings if setting.at == "load")
-    return _Found(tool, at_load, cached, keys.code_of(tool) if cached else "", _function(tool))
+    return _Found(tool, at_load, cached, code_of(tool) if _names_results(card) else _NO_CODE, _function(tool))
+
+
+def _names_results(card: Card) -> bool:
+    """Whether a recipe key may stand for what the tool makes: in a cache, or as the digest of an embedding."""
+    return card.cacheable and not (
+        card.inline and all(port.modality not in ("embedding", ANY) for port in card.outputs)
+    )
 
 
 def _function(tool: ToolType) -> Any:
