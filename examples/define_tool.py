@@ -28,7 +28,7 @@ def main(out: Path) -> None:
 
     builder = GraphBuilder("picture-melody")
     builder.output("melody", builder.add("sonify", sonify, image=builder.input("picture", "image"), tempo=300))
-    melody = Graph(builder.build(), registry=builder.registry).run(picture=photo)["melody"]
+    melody = Graph(builder).run(picture=photo)["melody"]
     print("graph:", melody)
     melody.save(out / "melody.wav")
 

@@ -19,6 +19,7 @@ from mmagent.engine.run import Engine, default_engine
 from mmagent.errors import ConversationError, RouteError
 from mmagent.forecast import Forecast, forecast
 from mmagent.graph.checked import CheckedGraph
+from mmagent.graph.join import join_graph
 from mmagent.graph.library import Library
 from mmagent.media import Media, Text
 from mmagent.reply import PartError, Reply, changed_request
@@ -77,10 +78,14 @@ class Agent:
         return f"Agent({self.model!r})"
 
     def add(self, *tools: ToolType | Graph) -> None:
-        """Give the agent more tools, or graphs as tools; the router may use them from the next request on."""
+        """Give the agent more tools, or graphs as tools; the router may use them from the next request on.
+
+        One of the same name is replaced. A graph brings the tools made in Python that it names; CardError if the
+        agent has others of their names, which would change what those mean elsewhere.
+        """
         for item in tools:
             if isinstance(item, Graph):
-                self.library.add(item.spec)
+                join_graph(self.library, item, replace=True)
             else:
                 self.library.registry.add(item)
 

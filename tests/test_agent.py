@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from mmagent import (
     tool,
 )
 from mmagent.conversation import MediaSegment, SpanSegment
-from mmagent.errors import ConversationError, IntakeError, NodeFailed, RunError, UnknownName
+from mmagent.errors import CardError, ConversationError, IntakeError, NodeFailed, RunError, UnknownName
 from mmagent.model import ScriptedReasoner
 
 CAT = Image(np.full((4, 4, 3), 200, "uint8"))
@@ -110,12 +111,30 @@ def test_a_graph_is_a_tool_that_the_router_may_use() -> None:
     builder = GraphBuilder("melody-of")
     picture = builder.add("draw", draw, prompt=builder.input("wish", "text"))
     builder.output("audio", builder.add("sonify", sonify, image=picture))
-    mine = agent("Listen. ", Signal("audio", "a tune"), tools=(draw, sonify))
-    mine.add(Graph(builder.build(), registry=builder.registry))
+    mine = agent("Listen. ", Signal("audio", "a tune"), tools=(draw,))
+    mine.add(Graph(builder))
     reply = mine("Make a tune.")
     assert reply.parts[1] == sonify(draw(Text("a tune")))
     assert reply.trace.routes[0].path == ("melody-of.v1",)
     assert {"1/melody-of/draw", "1/melody-of/sonify"} <= {call.node for call in reply.trace.calls}
+
+
+def test_a_graph_of_a_name_is_replaced_and_a_tool_that_a_graph_names_is_not() -> None:
+    def tune(item: Any) -> Graph:
+        builder = GraphBuilder("tune")
+        builder.output("audio", builder.add("sonify", item, image=builder.input("picture", "image")))
+        return Graph(builder)
+
+    @tool(name="sonify")
+    def other(image: Image) -> Audio:
+        """Another tool of that name."""
+        return sonify(image)
+
+    mine = agent("Listen.")
+    mine.add(tune(sonify))
+    with pytest.raises(CardError, match=r"another tool sonify\.v1"):
+        mine.add(tune(other))
+    assert mine.library.registry.get("sonify") is sonify
 
 
 def test_what_nothing_can_make_is_not_offered() -> None:
