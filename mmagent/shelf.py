@@ -6,6 +6,7 @@ It finds folders and files; it imports and reads none of them.
 from __future__ import annotations
 
 import os
+import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,12 @@ class Shelf:
 
 
 def shelves() -> tuple[Shelf, ...]:
-    """Every shelf, in order of precedence: the folders of `MMAGENT_PATH` (separated as in PATH), then ours."""
-    named = [Path(part).expanduser() for part in os.environ.get("MMAGENT_PATH", "").split(os.pathsep) if part]
-    return (*(Shelf(root.resolve()) for root in named), own_shelf())
+    """Every shelf once, in order of precedence: the folders of `MMAGENT_PATH` (separated as in PATH), then ours."""
+    own = own_shelf()
+    parts = os.environ.get("MMAGENT_PATH", "").split(os.pathsep)
+    named = [Path(os.path.expanduser(part)) for part in parts if part]  # noqa: PTH111  # Path's raises for no such user
+    roots = dict.fromkeys([*(root.resolve() for root in named), own.root.resolve()])
+    return tuple(own if root == own.root.resolve() else Shelf(root) for root in roots)
 
 
 def own_shelf() -> Shelf:
@@ -44,6 +48,21 @@ def own_shelf() -> Shelf:
     beside = _PACKAGE.parent
     installed = (_PACKAGE / "graphs").is_dir() or not (beside / "graphs").is_dir()
     return Shelf(_PACKAGE if installed else beside, own=True)
+
+
+def tool_folders() -> list[str]:
+    """The folders in which tools lie, in order of precedence."""
+    return [str(shelf.tools) for shelf in shelves() if shelf.tools.is_dir()]
+
+
+def tool_files() -> dict[str, list[Path]]:
+    """Module name → its files on the shelves, in order of precedence: the first is used, and hides the others."""
+    found: dict[str, list[Path]] = {}
+    for folder in tool_folders():
+        for info in pkgutil.iter_modules([folder]):
+            path = Path(folder, info.name)
+            found.setdefault(info.name, []).append(path / "__init__.py" if info.ispkg else path.with_suffix(".py"))
+    return found
 
 
 def graph_files() -> dict[str, Path]:

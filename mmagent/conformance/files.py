@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 from mmagent.errors import BrokenTool
-from mmagent.registry import tools_in
+from mmagent.registry import read_file, tools_in
 from mmagent.tool import ToolType
 
 
@@ -22,19 +20,9 @@ def load_file(path: str | Path) -> list[ToolType]:
         raise BrokenTool(f"{path} is not a file; name a Python file that defines a tool")
     if not file.stem.isidentifier() or file.suffix != ".py":
         raise BrokenTool(f"{path} cannot be imported; a tool's file is named like a module: my_tool.py")
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise BrokenTool(f"{path} cannot be imported as a Python module")
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(name)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        module = read_file(name, file)
     except (Exception, SystemExit) as error:  # whatever the file raises is the reason why it is broken
-        if before is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = before
         raise BrokenTool(f"{path} fails to import: {type(error).__name__}: {error}") from error
     tools = tools_in(module)
     if not tools:
