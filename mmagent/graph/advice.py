@@ -32,12 +32,13 @@ def for_list(work: Work, value: Value, wanted: Port) -> str:
     """The fix for a list that is fed to a port for one value."""
     item = replace(value.port, many=False)
     merging = [
-        card.name
+        (card.lossy, card.cost, card.name)
         for card in work.library.cards()
-        if any(port.many and not misfit(value.port, port) for port in card.inputs)
+        if card.kind == "converter"
+        and any(port.many and not misfit(value.port, port) for port in card.inputs)
         and any(not misfit(port, wanted) for port in card.outputs)
     ]
-    merge = f"put {min(merging)} between, which takes the list" if merging else ""
+    merge = f"put {min(merging)[-1]} between, which takes the list" if merging else ""
     if misfit(item, wanted):
         return merge or f"connect one {wanted}"
     return f"say each: {wanted.name}, to run once for each item" + (f", or {merge}" if merge else "")

@@ -20,7 +20,7 @@ from mmagent.graph.spec import GraphSpec, Source
 from mmagent.graph.work import Catalog, ToolCard, Value, Work
 from mmagent.media import MODALITIES
 
-_NAME = re.compile(r"[\w-][\w~/-]*")
+_NAME = re.compile(r"[\w-][\w~-]*")  # no slash, which stands in the names of nodes of graphs within the graph
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -70,9 +70,11 @@ def _check_names(work: Work) -> None:
     spec = work.spec
     if not _KEBAB.fullmatch(spec.name):
         work.fault("graph", "", "a kebab-case name", repr(spec.name), "name it like describe-picture")
-    for name in (*spec.inputs, *spec.nodes):
+    named = [(name, "", name) for name in (*spec.inputs, *spec.nodes)]
+    named += [("outputs", name, name) for name in spec.outputs]
+    for node, place, name in named:
         if not _NAME.fullmatch(name):
-            work.fault(name, "", "a name of letters, digits, - and _", repr(name), "rename it")
+            work.fault(node, place, "a name of letters, digits, -, _ and ~", repr(name), "rename it")
     for name in spec.inputs.keys() & spec.nodes.keys():
         work.fault(name, "", "a name of its own", "the name of an input too", "rename the node")
     for name, port in spec.inputs.items():

@@ -116,7 +116,7 @@ def _insert(work: Work, route: Route, value: Value, source: Source) -> Value | N
 
 def _free(work: Work, name: str) -> str:
     """The name, numbered if it is taken."""
-    taken = {node.name for node in work.nodes} | work.spec.nodes.keys()
+    taken = {node.name for node in work.nodes} | work.spec.nodes.keys() | work.spec.inputs.keys()
     number, free = 2, name
     while free in taken:
         number, free = number + 1, f"{name}~{number}"

@@ -26,6 +26,17 @@ _SCALARS = (
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except (
+            Exception
+        ):  # raised raw: ValueError by 5,000 digits, KeyError by `!!bool maybe`, IndexError by `!!int ''`
+            problem = f"something that cannot be read as {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
 
 class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers: dict[str, Any] = {}
@@ -39,6 +50,8 @@ for _kind in (_Loader, _Dumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = "|" if "\n" in value.strip("\n") else None
+    if "\x85" in value:  # a line break, which only double quotes keep apart from others
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -54,6 +67,8 @@ def load(text: str) -> tuple[yaml.Node, Any]:
             raise yaml.MarkedYAMLError(problem="the file is empty")
         _refuse_twice(tree, set())
         return tree, loader.construct_document(tree)
+    except RecursionError:
+        raise yaml.MarkedYAMLError(problem="a value nested too deep") from None
     finally:
         loader.dispose()
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from mmagent.card import Card, Port, Scalar
-from mmagent.errors import Fault, GraphError, RegistryError
+from mmagent.errors import Fault, GraphError, RegistryError, UnknownName
 from mmagent.graph.advice import nearest
 from mmagent.graph.checked import CheckedNode, Origin
 from mmagent.graph.ports import resolve
@@ -65,7 +65,7 @@ class Work:
         self.place = spec.origin or spec.name
         self.faults: list[Fault] = []
         self.tools: dict[str, ToolCard | GraphSpec | None] = {}
-        self.missing: dict[str, str] = {}
+        self.missing: dict[str, RegistryError] = {}
         self.values: dict[Source, Value | None] = {}
         self.inputs: dict[str, Port] = dict(spec.inputs)
         self.nodes: list[CheckedNode] = []
@@ -92,12 +92,15 @@ class Work:
                 found = self.library.find(name)
                 self.tools[name] = ToolCard(found) if isinstance(found, Card) else found
             except RegistryError as error:
-                self.missing[name] = str(error)
+                self.missing[name] = error
             except GraphError as error:
                 self.faults += error.faults
         if name in self.missing:
-            reason, _, fix = self.missing[name].partition("; ")
-            self.fault(node, port, "a tool or graph on a shelf", reason, fix or "mend its file")
+            reason, _, fix = str(self.missing[name]).partition("; ")
+            if isinstance(self.missing[name], UnknownName):
+                self.fault(node, port, "the name of a tool or graph", repr(name), fix)
+            else:
+                self.fault(node, port, f"{name} in working order", reason, fix or "mend its file")
         return self.tools[name]
 
     def value(self, source: Source, node: str, port: str) -> Value | None:

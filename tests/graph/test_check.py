@@ -274,6 +274,16 @@ def test_a_graph_with_what_was_inserted_written_out_checks_to_the_same_calls() -
     ]
 
 
+def test_an_inserted_converter_keeps_clear_of_inputs_and_nodes_of_its_name() -> None:
+    made = checked(
+        "inputs: {p: image, p~caption: text}\nlossy: allow\noutputs: {a: a, b: b, c: p~caption~2}\nnodes:\n"
+        "  a: {tool: upper, in: {text: p}}\n  b: {tool: upper, in: {text: p~caption}}\n"
+        "  p~caption~2: {tool: caption, in: {image: p}}"
+    )
+    assert node(made, "a").edges[0].origins == (Origin("p~caption~3", "text"),)
+    assert node(made, "b").edges[0].origins == (Origin(INPUT, "p~caption"),)
+
+
 # -- what is refused
 
 
@@ -281,7 +291,7 @@ def test_a_graph_with_what_was_inserted_written_out_checks_to_the_same_calls() -
     ("text", "said"),
     [
         ("inputs: {t: text}\nnodes: {a: {tool: uper, in: {text: t}}}\noutputs: {o: a}",
-         "node a: expected a tool or graph on a shelf, got no tool 'uper' is on a shelf; fix: did you mean another?"),
+         "node a: expected the name of a tool or graph, got 'uper'; fix: did you mean another?"),
         ("inputs: {t: text}\nnodes: {a: {tool: upper, in: {text: t, txt: t}}}\noutputs: {o: a}",
          "node a, port txt: expected a port of upper, got no such port; fix: did you mean text?"),
         ("inputs: {t: text}\nnodes: {a: {tool: upper, in: {text: t}}}\noutputs: {o: a.txt}",
@@ -319,12 +329,16 @@ def test_a_graph_with_what_was_inserted_written_out_checks_to_the_same_calls() -
         ("inputs: {t: text, u: text}\nnodes: {t: {tool: upper, in: {text: u}}}\noutputs: {o: t}",
          "node t: expected a name of its own, got the name of an input too"),
         ("inputs: {t: text}\nnodes: {a b: {tool: upper, in: {text: t}}}\noutputs: {o: a b}", "rename it"),
+        ("inputs: {t/u: text}\noutputs: {o: t/u}", "test: node t/u: expected a name of letters, digits, -, _ and ~"),
+        ("inputs: {t: text}\nnodes: {a/b: {tool: upper, in: {text: t}}}\noutputs: {o: a/b}",
+         "node a/b: expected a name of letters, digits, -, _ and ~, got 'a/b'; fix: rename it"),
+        ("inputs: {t: text}\noutputs: {o/p: t}", "node outputs, port o/p: expected a name of letters"),
         ("inputs: {t: texd}\noutputs: {o: t}", "expected a registered modality, got texd; fix: did you mean text?"),
         ("inputs: {t: text}", "expected at least one output, got none"),
         ("inputs: {t: text}\nnodes: {a: {tool: upper, in: {text: t}, fallback: [blank]}}\noutputs: {o: a}",
          "port fallback: expected a tool with the ports of upper, got blank, whose output text is not there"),
         ("inputs: {t: text}\nnodes: {a: {tool: upper, in: {text: t}, fallback: [none-such]}}\noutputs: {o: a}",
-         "node a, port fallback: expected a tool or graph on a shelf"),
+         "node a, port fallback: expected the name of a tool or graph, got 'none-such'"),
         ("inputs: {a: image, b: audio}\nnodes: {m: {tool: mix, in: {one: b, other: a}}}\noutputs: {o: m}",
          "node m, port other: expected audio, got image from a; fix: add lossy: allow to the graph, or put caption.v1 then tone.v1 between, or use b"),
     ],
@@ -475,3 +489,26 @@ def test_an_input_passed_straight_through_a_graph_keeps_its_origin() -> None:
     assert made.outputs == {"o": Origin(INPUT, "t"), "l": Origin(INPUT, "ts")}
     said = fault("inputs: {t: text}\nnodes: {d: {tool: through, in: {a: t, bs: t}}}\noutputs: {o: d.bs}", through)
     assert "connect a list" in said
+
+
+def test_a_list_is_merged_by_the_converter_that_loses_and_costs_least() -> None:
+    def merging(name: str, **options: Any) -> ToolType:
+        @tool(name=name, **options)
+        def merge(texts: list[Text]) -> Text:
+            """Several texts as one."""
+            return texts[0]
+
+        return merge
+
+    def advice(*tools: ToolType) -> str:
+        spec = graph("inputs: {t: 'list[text]'}\nnodes: {a: {tool: upper, in: {text: t}}}\noutputs: {o: a}")
+        with pytest.raises(GraphError) as caught:
+            check(spec, Catalog(tools=(testing.upper, *tools)))
+        return caught.value.faults[0].fix
+
+    answer = merging("answer", kind="reasoner")
+    short, dear, cheap = merging("a-short", lossy=True), merging("b-dear", cost=9.0), merging("c-cheap", cost=1.0)
+    assert "put c-cheap.v1 between" in advice(answer, short, dear, cheap)
+    assert "put b-dear.v1 between" in advice(answer, short, dear)
+    assert "put a-short.v1 between" in advice(answer, short)
+    assert "between" not in advice(answer)

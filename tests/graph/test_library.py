@@ -110,11 +110,13 @@ def test_broken_graphs_are_listed_with_their_cause_and_break_no_other(graphs: Pa
     (graphs / "syntax.yaml").write_text("graph: [")
     (graphs / "wrong.yaml").write_text(LOUD.replace("upper", "uper"))
     (graphs / "mine.yaml").write_text(LOUD)
+    (graphs / "deep.yaml").write_text("graph: " + "[" * 3000)
     listed = {item.name: item for item in library.graphs()}
     assert not listed["loud"].broken
     assert listed["loud"].origin == str(graphs / "loud.yaml")
     assert "syntax.yaml:1" in listed["syntax"].broken
-    assert "no tool or graph 'uper' is on a shelf; fix: did you mean upper?" in listed["wrong"].broken
+    assert "nested too deep" in listed["deep"].broken
+    assert "expected the name of a tool or graph, got 'uper'; fix: did you mean upper?" in listed["wrong"].broken
 
 
 def test_a_file_that_changes_is_read_again(graphs: Path, library: Library) -> None:

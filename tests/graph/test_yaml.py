@@ -16,9 +16,9 @@ from mmagent.graph.spec import GraphSpec, NodeSpec
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_-]{0,8}", fullmatch=True) | st.sampled_from(["on", "no", "null", "12"])
 KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)
-SCALARS: st.SearchStrategy[Scalar] = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12)
-)
+BREAKS = "\n\r\x85\u2028\u2029"  # all that some YAML takes for the end of a line
+TEXT = st.text(max_size=12) | st.text(st.sampled_from([*BREAKS, " ", "\t", "a", "#", ":", "\ufeff", "\0"]), max_size=8)
+SCALARS: st.SearchStrategy[Scalar] = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 PORTS = st.builds(Port, NAMES, NAMES, st.booleans(), st.booleans(), st.dictionaries(KEYS, SCALARS, max_size=3))
 SOURCES = st.builds(lambda node, port: f"{node}.{port}" if port else node, NAMES, NAMES | st.just(""))
 NODES = st.builds(
@@ -38,7 +38,7 @@ SPECS = st.builds(
     inputs=st.lists(PORTS, max_size=3).map(lambda ports: {port.name: port for port in ports}),
     nodes=st.dictionaries(NAMES, NODES, max_size=3),
     outputs=st.dictionaries(NAMES, SOURCES, max_size=3),
-    doc=st.text(max_size=40),
+    doc=TEXT,
     lossy=st.booleans(),
 )
 
@@ -62,6 +62,13 @@ def test_a_graph_reads_back_as_it_was_written(spec: GraphSpec) -> None:
     assert repr([node.settings for node in again.nodes.values()]) == repr(
         [dict(node.settings) for node in spec.nodes.values()]
     )
+
+
+@pytest.mark.parametrize("mark", [*BREAKS, "\ufeff", "\xa0"])
+def test_every_kind_of_line_break_reads_back(mark: str) -> None:
+    for text in (mark, f"a{mark}", f"{mark}b", f"a{mark}b", f"a\n{mark}b", f"{mark * 2} a"):
+        spec = GraphSpec("breaks", nodes={"n": NodeSpec("t", settings={"s": text})}, doc=text)
+        assert yaml.parse(yaml.dump(spec)) == spec
 
 
 @given(PORTS)
@@ -134,6 +141,11 @@ def test_both_branches_of_a_source_make_one_fault() -> None:
         ("- 1\n", "a mapping with the key graph"),
         ("nodes: {}\n", "the key graph"),
         ("graph: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        ("graph: " + "[" * 3000, "expected YAML, got a value nested too deep"),
+        ("graph: a\nnodes: {x: {tool: t, seed: " + "9" * 5000 + "}}\n", "bad.yaml:2"),
+        ("graph: a\ndoc: !!bool maybe\n", "bad.yaml:2"),
+        ("graph: a\ndoc: !!int ''\n", "bad.yaml:2"),
+        ("graph: a\ndoc: !!timestamp noon\n", "bad.yaml:2"),
         ("graph: a\ninputs: {x: 'list[image'}\n", "bad.yaml:2: node inputs, port x: expected a port"),
     ],
 )
