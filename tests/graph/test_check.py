@@ -489,26 +489,3 @@ def test_an_input_passed_straight_through_a_graph_keeps_its_origin() -> None:
     assert made.outputs == {"o": Origin(INPUT, "t"), "l": Origin(INPUT, "ts")}
     said = fault("inputs: {t: text}\nnodes: {d: {tool: through, in: {a: t, bs: t}}}\noutputs: {o: d.bs}", through)
     assert "connect a list" in said
-
-
-def test_a_list_is_merged_by_the_converter_that_loses_and_costs_least() -> None:
-    def merging(name: str, **options: Any) -> ToolType:
-        @tool(name=name, **options)
-        def merge(texts: list[Text]) -> Text:
-            """Several texts as one."""
-            return texts[0]
-
-        return merge
-
-    def advice(*tools: ToolType) -> str:
-        spec = graph("inputs: {t: 'list[text]'}\nnodes: {a: {tool: upper, in: {text: t}}}\noutputs: {o: a}")
-        with pytest.raises(GraphError) as caught:
-            check(spec, Catalog(tools=(testing.upper, *tools)))
-        return caught.value.faults[0].fix
-
-    answer = merging("answer", kind="reasoner")
-    short, dear, cheap = merging("a-short", lossy=True), merging("b-dear", cost=9.0), merging("c-cheap", cost=1.0)
-    assert "put c-cheap.v1 between" in advice(answer, short, dear, cheap)
-    assert "put b-dear.v1 between" in advice(answer, short, dear)
-    assert "put a-short.v1 between" in advice(answer, short)
-    assert "between" not in advice(answer)
