@@ -67,10 +67,12 @@ class NodePlan:
 class Plan:
     """A graph ready to run. `inputs` are slots with their gates, `outputs` slots with the ports they fill.
 
-    `needs` are the slots that something reads, `first` the nodes that wait for no other.
+    `needs` are the slots that something reads, `first` the nodes that wait for no other. `registry` is where its
+    tools were found, and where those of the graphs that its nodes splice in are looked for.
     """
 
     checked: CheckedGraph
+    registry: Registry
     nodes: tuple[NodePlan, ...]
     inputs: Mapping[str, tuple[int, Gate]]
     outputs: Mapping[str, tuple[int, Port]]
@@ -127,6 +129,7 @@ def compile(checked: CheckedGraph, registry: Registry, wanted: Collection[str] |
     ends = {name: slots[origin.node, origin.port] for name, origin in outputs.items()}
     return Plan(
         checked,
+        registry,
         plans,
         {name: (slots[INPUT, name], Gate(port)) for name, port in checked.inputs.items()},
         {name: (slot, checked.output_ports[name]) for name, slot in ends.items()},

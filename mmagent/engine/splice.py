@@ -35,7 +35,7 @@ class SplicedGraph:
 def splice(job: Job, graph: Any, inputs: Mapping[str, Media], place: str) -> SplicedGraph:
     """Check a graph and its inputs, and run it beside the node; see `Context.splice`."""
     run, outer = job.run, job.frame
-    plan = run.engine.plan(graph, registry=run.registry)
+    plan = run.engine.plan(graph, registry=outer.plan.registry if run.registry is None else run.registry)
     run.engine.check_inputs(plan, inputs)
     frame = Frame(
         plan, inputs, outer.seed, run.spans(len(plan.nodes) + len(plan.groups)), job.span, f"{outer.path}{place}/"

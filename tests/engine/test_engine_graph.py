@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mmagent.card import Port
 from mmagent.engine import Engine
 from mmagent.engine.graph import Graph
 from mmagent.errors import GraphError, UnknownName
 from mmagent.graph.builder import GraphBuilder
+from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Text
 from mmagent.testing import upper
 from mmagent.tool import Context, tool
@@ -94,6 +96,27 @@ def test_a_node_splices_a_graph_in_with_the_tools_that_it_carries(graph: Graph, 
     made.output("same", made.add("splice", splicing, text=made.input("text", Text)))
     result = engine.run(Graph(made), {"text": Text("a")})
     assert result.spliced["marks"].outputs == {"once": Text("a!"), "twice": Text("a!?")}
+
+
+async def test_a_node_splices_a_spec_in_whose_tools_its_own_graph_carries(engine: Engine, build: Build) -> None:
+    inner = GraphSpec("inner", {"t": Port("t", "text")}, {"m": NodeSpec("mark", {"text": "t"})}, {"out": "m"})
+
+    @tool(cacheable=False)
+    def splicing(text: Text, ctx: Context) -> Text:
+        """Splice the spec in."""
+        ctx.splice(inner, {"t": text}, "marks")
+        return text
+
+    made = build("outer")
+    made.output("same", made.add("splice", splicing, text=made.input("text", Text)))
+    made.output("marked", made.add("mark", mark, text="text"))
+    graph = Graph(made)
+    for result in (
+        engine.run(graph, {"text": Text("a")}),
+        engine.run(graph.plan(), {"text": Text("a")}),
+        await engine.arun(graph, {"text": Text("a")}),
+    ):
+        assert result.spliced["marks"].outputs == {"out": Text("a!")}
 
 
 def test_a_graph_is_a_tool_with_a_card(graph: Graph) -> None:
