@@ -8,7 +8,7 @@ import math
 import tracemalloc
 import warnings
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mmagent.errors import CardError, MediaError, UnknownName
-from mmagent.intake import Limits, npy
+from mmagent.errors import MediaError
+from mmagent.intake import Limits
 from mmagent.media import (
-    MODALITIES,
     Audio,
     Embedding,
     Image,
@@ -28,9 +27,7 @@ from mmagent.media import (
     Speech,
     Text,
     Video,
-    fits,
     frozen,
-    modality,
 )
 
 pickle = importlib.import_module("pickle")  # spawned workers use it; the package itself may not
@@ -385,79 +382,3 @@ def test_text_refuses_what_cannot_be_written_down() -> None:
 def test_long_text_does_not_fill_a_log() -> None:
     assert repr(Text("short")) == "Text('short')"
     assert len(repr(Text("x" * 10_000))) < 150
-
-
-# -- modalities
-
-
-def test_speech_fits_audio_and_audio_does_not_fit_speech() -> None:
-    assert fits("speech", "audio") and not fits("audio", "speech")
-    assert all(fits(name, "any") and fits(name, name) for name in MODALITIES)
-
-
-def test_an_unknown_modality_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match=r"audio, .*video"):
-        modality("smell")
-
-
-@pytest.fixture
-def restored() -> Any:
-    before = dict(MODALITIES)
-    yield
-    MODALITIES.clear()
-    MODALITIES.update(before)
-
-
-def declare_depth() -> Any:
-    class Depth(Media, modality="depth", refines="points", suffix=".depth"):
-        def __init__(self, metres: object) -> None:
-            super().__init__({"metres": np.asarray(metres, "float32")}, {"unit": "m"})
-
-        def encode(self, suffix: str | None = None) -> bytes:
-            return npy.encode(self.view("metres"))
-
-        @classmethod
-        def decode(cls, data: bytes, name: str = "", limits: Limits | None = None) -> Self:
-            return cls(npy.decode(data, name, limits))
-
-    return Depth
-
-
-@pytest.mark.usefixtures("restored")
-def test_a_modality_of_ones_own_is_registered_saved_and_found_by_its_ending(tmp_path: Path) -> None:
-    kind = declare_depth()
-    depth, other = kind(np.ones((2, 3))), kind(np.zeros((2, 3)))
-    assert modality("depth") is kind and fits("depth", "points") and not fits("points", "depth")
-    assert Media.open(depth.save(tmp_path / "map")) == depth
-    assert depth != other and copy.deepcopy(depth) is depth
-    with pytest.raises(MediaError, match="immutable"):
-        depth.note = "even without __slots__"
-
-
-@pytest.mark.usefixtures("restored")
-def test_declaring_it_again_replaces_it_as_a_notebook_does() -> None:
-    first, second = declare_depth(), declare_depth()
-    assert first is not second and modality("depth") is second
-
-
-@pytest.mark.usefixtures("restored")
-def test_a_wrong_declaration_is_refused_when_it_is_made() -> None:
-    with pytest.raises(CardError, match="already"):
-        type("Other", (Media,), {}, modality="image")
-    with pytest.raises(CardError, match="not registered"):
-        type("Other", (Media,), {}, modality="other", refines="nothing")
-    for name in ("Depth", "a b", "any", "", "a\0b"):
-        with pytest.raises(CardError, match="rename"):
-            type("Other", (Media,), {}, modality=name)
-
-
-@pytest.mark.usefixtures("restored")
-def test_meta_is_plain() -> None:
-    class Tagged(Media, modality="tagged"):
-        pass
-
-    with pytest.raises(MediaError, match="plain"):
-        Tagged({}, {"tags": ["a"]})  # type: ignore[dict-item]  # the wrong type is what is tested
-    with pytest.raises(MediaError, match="implement encode"):
-        Tagged().encode()
-    assert Tagged().preview() is None and "tagged" in Tagged()._repr_html_()

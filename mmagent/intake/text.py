@@ -36,6 +36,8 @@ def encode(text: str) -> bytes:
 
 def is_text(data: bytes) -> bool:
     """Whether bytes of an unknown kind are text: they decode, and hold no NUL, which binary files do."""
+    if b"\0" in data and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return False  # known at once, where decoding would go through the whole file
     try:
         return "\0" not in decode(data, limits=Limits(characters=len(data)))
     except IntakeError:

@@ -8,9 +8,10 @@ from mmagent.media.arrays import frozen
 from mmagent.media.audio import Audio, Speech
 from mmagent.media.embedding import Embedding
 from mmagent.media.image import Image
+from mmagent.media.modalities import MODALITIES, fits, modality
 from mmagent.media.points import Points
 from mmagent.media.text import Text
-from mmagent.media.value import MODALITIES, Media, Scalar, fits, modality
+from mmagent.media.value import Media, Scalar
 from mmagent.media.video import Video
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The value that all media are, and the modalities that are registered by being declared.
+"""The value that all media are.
 
 This module knows what a value is and what it is equal to; how files are read within limits is
 `mmagent.intake`'s business.
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from blake3 import blake3
 
-from mmagent.errors import CardError, MediaError, UnknownName
+from mmagent.errors import MediaError
 from mmagent.media.arrays import frozen
+from mmagent.media.modalities import declare, kinds, modality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,17 +28,14 @@ if TYPE_CHECKING:
 
 Scalar = str | int | float | bool | None
 
-MODALITIES: dict[str, type[Media]] = {}
-
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _put = object.__setattr__  # Media's own refuses
 
 
 class Media:
     """An immutable value of one modality; two are equal when their digests are.
 
-    Subclass with `modality=` to register a modality (`suffix` and `mime` of its file, `refines` for one that
-    fits wherever its parent fits). A subclass hands `arrays` and plain `meta` to `Media.__init__`, gives the
+    Subclass with `modality=` to register a modality (`suffix` and `mime` of its file, which no other modality
+    may have; `refines` for one that fits wherever its parent fits). A subclass hands `arrays` and plain `meta` to `Media.__init__`, gives the
     arrays out as `self.view(name)`, and implements `encode` and `decode`; it may implement `preview`, a picture
     for traces.
     """
@@ -62,18 +59,13 @@ class Media:
         super().__init_subclass__(**kw)
         if modality is None:
             return
-        if not _NAME.fullmatch(modality) or modality == "any":
-            raise CardError(f"modality {modality!r} is not a name like 'depth' or 'point-flow'; rename it")
-        if refines is not None and refines not in MODALITIES:
-            raise CardError(f"modality {modality!r} refines {refines!r}, which is not registered; declare that first")
-        other = MODALITIES.get(modality)
-        if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise CardError(f"modality {modality!r} is already {other.__module__}.{other.__qualname__}; choose another")
-        cls.modality, cls.refines = modality, refines
-        cls.suffix, cls.mime = suffix or cls.suffix, mime or cls.mime
-        if suffix and not cls.__dict__.get("suffixes"):
-            cls.suffixes = {suffix: True}
-        MODALITIES[modality] = cls
+        if suffix:
+            cls.suffix = suffix
+            if not cls.__dict__.get("suffixes"):
+                cls.suffixes = {suffix: True}
+        if suffix or mime:
+            cls.mime = mime or f"application/x-{modality}"
+        declare(cls, modality, refines)
 
     def __init__(self, arrays: Mapping[str, object] | None = None, meta: Mapping[str, Scalar] | None = None) -> None:
         for key, value in (meta or {}).items():
@@ -195,8 +187,7 @@ class Media:
         found = read(source, hosts=hosts, limits=limits)
         if cls is not Media:
             return cls.decode(found.data, found.name, limits)
-        endings = {suffix: name for name, kind in MODALITIES.items() for suffix in kind.suffixes}
-        kind = cast("type[Self]", modality(sniff(found.data, found.name, endings)))  # Self is Media here
+        kind = cast("type[Self]", modality(sniff(found.data, found.name, kinds())))  # Self is Media here
         return kind.decode(found.data, found.name, limits)
 
     def data_uri(self) -> str:
@@ -222,28 +213,3 @@ def _rebuilt(kind: type[Media], state: Mapping[str, Any]) -> Media:
     for name, value in state.items():
         _put(media, name, {key: frozen(array) for key, array in value.items()} if name == "_arrays" else value)
     return media
-
-
-def modality(name: str) -> type[Media]:
-    """The media class registered for a modality's name; UnknownName lists the registered ones."""
-    try:
-        return MODALITIES[name]
-    except KeyError:
-        raise UnknownName(f"no modality {name!r} is registered; there are {', '.join(sorted(MODALITIES))}") from None
-
-
-def fits(given: str, wanted: str) -> bool:
-    """Whether a value of modality `given` may enter a port of modality `wanted`: itself, a refinement, or `any`.
-
-    >>> fits("speech", "audio"), fits("audio", "speech")
-    (True, False)
-    """
-    if wanted == "any":
-        return True
-    name: str | None = given
-    while name is not None:
-        if name == wanted:
-            return True
-        found = MODALITIES.get(name)
-        name = found.refines if found is not None else None
-    return False
