@@ -13,11 +13,25 @@ from mmagent.cli.output import say
 if TYPE_CHECKING:
     from mmagent.scaffold import Files
 
-MODALITIES = ("text", "image", "audio", "speech", "video", "points")
 FOLDER = click.option(
     "--dir", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), show_default="here",
     help="The shelf: the folder that gets tools/ and tests/.",
 )  # fmt: skip
+
+
+def _modality(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The name of a modality that a tool can be written for; the shelves are read for one that is not ours."""
+    from mmagent.registry import registry
+    from mmagent.scaffold import modalities
+
+    if value not in modalities():
+        registry.listings()
+    if value not in modalities():
+        raise click.BadParameter(
+            f"there is no {value!r} among {', '.join(modalities())}; name the folder that declares it in MMAGENT_PATH, "
+            "and give its class a classmethod sample(cls, variant)"
+        )
+    return value
 
 
 @click.group("new", short_help="Write a new tool or modality with its test.")
@@ -27,11 +41,14 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--from", "source", type=click.Choice(MODALITIES), default="image", show_default=True)
-@click.option("--to", "target", type=click.Choice(MODALITIES), default="text", show_default=True)
+@click.option("--from", "source", metavar="MODALITY", default="image", show_default=True, callback=_modality)
+@click.option("--to", "target", metavar="MODALITY", default="text", show_default=True, callback=_modality)
 @FOLDER
 def tool(name: str, source: str, target: str, folder: Path) -> None:
-    """Write tools/NAME.py, a tool from one modality to another, and tests/test_NAME.py."""
+    """Write tools/NAME.py, a tool from one modality to another, and tests/test_NAME.py.
+
+    A MODALITY is text, image, audio, speech, video, points, or one that a file on a shelf declares.
+    """
     from mmagent.scaffold import new_tool
 
     _write(new_tool(name, source, target), folder)

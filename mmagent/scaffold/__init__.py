@@ -13,7 +13,7 @@ from string import Template
 
 from mmagent.errors import CardError
 from mmagent.media import MODALITIES
-from mmagent.scaffold.bodies import MAKES, READS, SETTINGS
+from mmagent.scaffold.bodies import MAKES, READS, SETTINGS, make_sample, read_file
 
 _HERE = Path(__file__).parent
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -22,25 +22,32 @@ _TAKEN = frozenset({"any", "mmagent", "np", "tool", *READS, *MAKES})
 Files = dict[Path, str]
 
 
+def modalities() -> list[str]:
+    """What a new tool can start from or make: ours, and those a user declared whose class has a `sample`."""
+    return [*READS, *(name for name, kind in MODALITIES.items() if name not in READS and hasattr(kind, "sample"))]
+
+
 def new_tool(name: str, source: str, target: str) -> Files:
-    """The files of a tool that turns modality `source` into `target`, by path within a shelf.
+    """The files of a tool that turns modality `source` into `target`, two of `modalities()`, by path within a shelf.
 
     CardError for a name that is not kebab-case or that is taken.
     """
     module = _module(name)
-    classes = sorted({MODALITIES[source].__name__, MODALITIES[target].__name__})
+    given, made = MODALITIES[source].__name__, MODALITIES[target].__name__
+    parameter = source.replace("-", "_")
     fields = {
         "name": name,
         "module": module,
         "title": name.replace("-", " "),
         "source": source,
-        "Source": MODALITIES[source].__name__,
+        "parameter": parameter,
+        "Source": given,
         "target": target,
-        "Target": MODALITIES[target].__name__,
-        "classes": ", ".join(classes),
-        "setting": SETTINGS[target],
-        "read": _indent(READS[source]),
-        "make": _indent(MAKES[target]),
+        "Target": made,
+        "imports": _imports(source, target),
+        "setting": SETTINGS.get(target, "variant: int = 0"),
+        "read": _indent(READS.get(source) or read_file(parameter)),
+        "make": _indent(MAKES.get(target) or make_sample(made)),
     }
     return _filled("tool", module, fields)
 
@@ -72,6 +79,15 @@ def _filled(kind: str, module: str, fields: dict[str, str]) -> Files:
             fields
         ),
     }
+
+
+def _imports(*names: str) -> str:
+    """The lines that import the classes of modalities and `tool`, ours from `mmagent` and others from their files."""
+    wanted = {"mmagent": {"tool"}}
+    for name in names:
+        module = "mmagent" if name in READS else MODALITIES[name].__module__
+        wanted.setdefault(module, set()).add(MODALITIES[name].__name__)
+    return "\n".join(f"from {module} import {', '.join(sorted(wanted[module]))}" for module in sorted(wanted))
 
 
 def _module(name: str) -> str:

@@ -70,3 +70,18 @@ SETTINGS: Mapping[str, str] = {
     "video": "fps: float = 8.0",
     "points": "step: float = 0.1",
 }
+
+
+def read_file(parameter: str) -> str:
+    """How a value is read of which nothing is known but that it can be written to a file."""
+    return f"""
+data = np.frombuffer({parameter}.encode(), dtype="uint8")  # its file
+levels = np.resize(data, 1024).reshape(32, 32).mean(axis=1) / 255
+"""
+
+
+def make_sample(kind: str) -> str:
+    """How a value is made of which nothing is known but that its class has a `sample`."""
+    return f"""
+return {kind}.sample(variant + round(1000 * float(np.sum(levels))))
+"""

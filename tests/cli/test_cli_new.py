@@ -13,7 +13,6 @@ import pytest
 from click.testing import Result
 
 from mmagent.cli.exits import OK, USAGE
-from mmagent.cli.new import MODALITIES
 from mmagent.conformance import CHECKS, check, load_file, sample
 from mmagent.scaffold.bodies import MAKES, READS, SETTINGS
 
@@ -44,7 +43,7 @@ def test_new_files_are_clean_and_their_tests_pass(mm: Command, tmp_path: Path) -
     passes(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
 
 
-@pytest.mark.parametrize(("source", "target"), list(itertools.product(MODALITIES, MODALITIES)))
+@pytest.mark.parametrize(("source", "target"), list(itertools.product(READS, READS)))
 def test_a_new_tool_of_any_modalities_is_what_its_card_says(mm: Command, shelf: Path, source: str, target: str) -> None:
     assert mm("new", "tool", "first-try", "--from", source, "--to", target, "--dir", shelf).exit_code == OK
     (tool,) = load_file(shelf / "tools" / "first_try.py")
@@ -56,8 +55,27 @@ def test_a_new_tool_of_any_modalities_is_what_its_card_says(mm: Command, shelf: 
     assert first != second
 
 
-def test_every_modality_on_offer_has_its_bodies() -> None:
-    assert set(MODALITIES) == set(READS) == set(MAKES) == set(SETTINGS)
+def test_our_modalities_have_their_bodies() -> None:
+    assert set(READS) == set(MAKES) == set(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("night-depth", "text"), ("image", "night-depth"), ("night-depth",) * 2]
+)
+def test_a_new_tool_can_be_for_a_modality_of_ones_own(mm: Command, shelf: Path, source: str, target: str) -> None:
+    assert mm("new", "modality", "night-depth", "--dir", shelf).exit_code == OK
+    assert mm("new", "tool", "first-try", "--from", source, "--to", target, "--dir", shelf).exit_code == OK
+    passes(shelf, "ruff", "format", "--isolated", "--check", ".")
+    passes(shelf, "ruff", "check", "--isolated", "--ignore", "E501", "--select", "E,F,I,B,UP", ".")
+    passes(shelf, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_first_try.py")
+
+
+def test_a_modality_that_nobody_declares_is_refused(mm: Command, shelf: Path) -> None:
+    for option in ("--from", "--to"):
+        result = mm("new", "tool", "first-try", option, "depht", "--dir", shelf)
+        assert result.exit_code == USAGE
+        assert f"'{option}': there is no 'depht' among text, image" in " ".join(result.stderr.split())
+    assert list(shelf.rglob("*.py")) == []
 
 
 def test_a_new_modality_is_known_to_the_command_line(mm: Command, shelf: Path) -> None:
