@@ -7,6 +7,7 @@ where results may be given again, the seed if the tool is given a context, and t
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from blake3 import blake3
 
 from mmagent.card import Card, Scalar
 from mmagent.media import Media
+
+BEGAN = time.time_ns()
+"""When this process loaded the engine: a file that changed later may not be what was loaded from it."""
 
 SEEDS = 2**32
 """Seeds are below this, so that every random number generator takes them."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import time
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
@@ -17,8 +16,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-BEGAN = time.time_ns()
-"""A file that changed later may not be what this process has loaded from it."""
+from mmagent.engine.keys import BEGAN
 
 SHELF = "mmagent.tools"
 """The tools of every shelf; all other modules below `mmagent` are the package's own."""

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mmagent.card import ANY, Card, Port, Scalar
 from mmagent.engine import keys
-from mmagent.engine.code import Code, code_of
 from mmagent.engine.ports import Gate
 from mmagent.graph.checked import CheckedNode
 
 if TYPE_CHECKING:
     from mmagent.registry import Registry
     from mmagent.tool import ToolType
-
-_NO_CODE = Code("", True)
 
 DISK_COST = 0.05
 """Seconds from which a call is dear enough for its result to be worth a file."""
@@ -56,7 +53,8 @@ class _Found:
     tool: ToolType
     at_load: frozenset[str]
     cached: bool
-    code: Code
+    code: str
+    whole: bool
     function: Any
 
 
@@ -107,12 +105,12 @@ class Variants:
             settings=settings,
             run_settings={name: value for name, value in settings.items() if name not in found.at_load},
             load_settings=tuple(sorted((name, value) for name, value in settings.items() if name in found.at_load)),
-            prefix=keys.prefix(card, settings, found.code.digest),
+            prefix=keys.prefix(card, settings, found.code),
             function=found.function,
             returns=returns,
             on_loop=card.call.startswith("async"),
             cached=found.cached,
-            stored=found.cached and found.code.whole and card.cost >= DISK_COST,
+            stored=found.cached and found.whole and card.cost >= DISK_COST,
             plain=single and card.inline and not card.context and found.function is not None,
             output=ports[0].name,
             fits=returns[0].types,
@@ -124,7 +122,12 @@ def _find(registry: Registry, name: str) -> _Found:
     card = tool.card
     cached = card.cacheable and not card.inline
     at_load = frozenset(setting.name for setting in card.settings if setting.at == "load")
-    return _Found(tool, at_load, cached, code_of(tool) if _names_results(card) else _NO_CODE, _function(tool))
+    code, whole = "", True
+    if _names_results(card):
+        from mmagent.engine.code import code_of  # as late as that: it takes long to import
+
+        code, whole = code_of(tool)
+    return _Found(tool, at_load, cached, code, whole, _function(tool))
 
 
 def _names_results(card: Card) -> bool:

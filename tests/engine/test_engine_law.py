@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmagent.engine import Cache, CancelToken, Engine, Event
-from mmagent.graph.builder import GraphBuilder
+from mmagent.engine import Cache, CancelToken, Engine, Event, keys
+from mmagent.graph.builder import GraphBuilder, NodeOptions
 from mmagent.graph.checked import CheckedGraph
 from mmagent.media import Text
 from mmagent.registry import Registry
@@ -179,3 +179,30 @@ def test_a_run_that_is_cancelled_anywhere_ends_and_harms_no_other(
         assert len(again.outputs) == len(nodes)
     finally:
         engine.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4), sign=st.text(), number=st.floats()
+)
+def test_a_simple_node_has_the_key_that_it_has_on_the_long_way(texts: list[str], sign: str, number: float) -> None:
+    @tool(inline=True)
+    def several(texts: list[Text], last: Text, sign: str, number: float = 0.5) -> Text:
+        return last
+
+    engine, found = Engine(), []
+    ways: list[NodeOptions | None] = [None, {"retries": 1}]  # with which a node is no simple one
+    for options in ways:
+        graph = GraphBuilder("test", registry=Registry())
+        last = graph.input("last", Text)
+        many = [graph.input(f"t{index}", Text) for index in range(len(texts))]
+        node = graph.add("n", several, options, texts=many or [last], last=last, sign=sign, number=number)
+        graph.output("out", node)
+        plan = engine.plan(graph.checked(), registry=graph.registry)
+        assert (plan.nodes[0].short is not None) == (options is None)
+        inputs = {"last": Text("last"), **{f"t{index}": Text(text) for index, text in enumerate(texts)}}
+        (call,) = engine.run(plan, inputs).calls
+        found.append(call.key)
+    assert found[0] == found[1]
+    values = [("last", Text("last")), ("texts", [Text(text) for text in texts] or [Text("last")])]
+    assert found[0] == keys.recipe(keys.prefix(several.card, {"number": number, "sign": sign}), None, values)
