@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mmagent.errors import Cancelled
+from mmagent.errors import Cancelled, MediaError
 from mmagent.media import Media
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class CallContext:
         self._attempt.tell("token", text)
 
     def preview(self, media: Media) -> None:
-        """Publish an unfinished result."""
+        """Publish an unfinished result; MediaError if it is not media."""
+        if not isinstance(media, Media):
+            raise MediaError(f"ctx.preview: expected media, got {type(media).__name__}; publish text with ctx.token")
         self._attempt.tell("preview", media)
 
     def splice(self, graph: Any, inputs: Mapping[str, Media], place: str) -> SplicedGraph:

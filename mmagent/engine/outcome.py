@@ -28,10 +28,11 @@ class _Yielded:
     """
 
     def __init__(self, card: Card, context: CallContext, tell: Tell) -> None:
-        self._many = card.outputs[0].many
+        self._port = card.outputs[0]
         self._context, self._tell = context, tell
         self._items: list[Any] = []
         self._last: Any = None
+        self._other = ""
 
     def add(self, item: Any) -> None:
         self._context.check()
@@ -46,10 +47,16 @@ class _Yielded:
             self._last = item
         else:
             self._tell("said", item)
+            self._other = type(item).__name__
 
     @property
     def output(self) -> Any:
-        return self._items if self._many else self._last
+        port = self._port
+        if self._last is None and self._other and not (port.many or port.optional):
+            raise MediaError(
+                f"its output, port {port.name}: expected {port}, yielded {self._other}, which is not media"
+            )
+        return self._items if port.many else self._last
 
 
 def collect(items: Iterator[Any], card: Card, context: CallContext, tell: Tell) -> Any:

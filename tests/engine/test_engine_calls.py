@@ -270,3 +270,29 @@ def test_a_generator_is_closed_when_its_run_is_cancelled(engine: Engine, build: 
     checked, registry = one(build, endless)
     cancelled_when_started(engine, checked, registry, started)
     assert closed.wait(20)
+
+
+def test_only_media_may_be_previewed(engine: Engine, build: Build) -> None:
+    @tool(cacheable=False)
+    def wrong(text: Text, ctx: Context) -> Text:
+        ctx.preview("half")  # type: ignore[arg-type]  # what the test is about
+        return text
+
+    checked, registry = one(build, wrong)
+    with pytest.raises(NodeFailed, match=r"ctx\.preview: expected media, got str"):
+        engine.run(checked, X, registry=registry)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_tool_that_yields_what_is_not_media_is_told_so(engine: Engine, build: Build, asynchronous: bool) -> None:
+    @tool(name="wrong", cacheable=False)
+    def wrong(text: Text) -> Iterator[Text]:
+        yield 3  # type: ignore[misc]  # what the test is about
+
+    @tool(name="wrong", cacheable=False)
+    async def wrong_async(text: Text) -> AsyncIterator[Text]:
+        yield 3  # type: ignore[misc]  # the same
+
+    checked, registry = one(build, wrong_async if asynchronous else wrong)
+    with pytest.raises(NodeFailed, match="expected text, yielded int, which is not media"):
+        engine.run(checked, X, registry=registry)
