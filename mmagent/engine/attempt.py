@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmagent.engine import outcome
 from mmagent.engine.context import CallContext
+from mmagent.engine.threads import Place
 from mmagent.errors import NodeTimeout
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ class Attempt:
     A tool that goes on all the same keeps its lease, `slot`, until it returns.
     """
 
-    __slots__ = ("_deadline", "_open", "_slot", "_task", "_timer", "job", "spliced")
+    __slots__ = ("_open", "_place", "_slot", "_task", "_timer", "job", "seen", "spliced")
 
     def __init__(self, job: Job, slot: Slot | None) -> None:
         self.job, self._slot = job, slot
         self.spliced = False
         self._open = True
-        self._deadline = 0.0
+        self._place: Place | None = None
+        self.seen = perf_counter()
+        """When it last showed that it is alive."""
         self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -43,7 +46,7 @@ class Attempt:
 
     def alive(self) -> None:
         """Restart the timeout."""
-        self._deadline = perf_counter() + (self.job.node.timeout or 0.0)
+        self.seen = perf_counter()
 
     def tell(self, kind: Any, data: Any) -> None:
         """Publish an event of the call, which shows that it is alive; nothing once it is over."""
@@ -57,6 +60,9 @@ class Attempt:
         """Call a sync tool in this thread."""
         variant = self.job.variant
         function, arguments, context = self._begin()
+        self._place = Place()
+        if self.over:  # stopped before there was a place to give up
+            self._place.give_up()
         try:
             result = function(**arguments)
             if variant.card.call == "generator":
@@ -114,6 +120,8 @@ class Attempt:
             self.job.ended(self, result, error, ready)
 
     def _give_back(self, task: object = None) -> None:
+        if self._place is not None:
+            self._place.back()
         if self._slot is not None:
             self._slot.release()
 
@@ -134,26 +142,31 @@ class Attempt:
     def _tick(self) -> None:
         """The timeout may have come: what shows life has moved it on, or the attempt is given up."""
         job = self.job
-        left = self._deadline - perf_counter()
+        timeout = job.node.timeout or 0.0
+        left = self.seen + timeout - perf_counter()
         if left > 0 and not self.over:
             self._timer = job.run.engine.loop.later(left, self._tick)
             return
         if not self._close():
             return
-        if self._slot is not None:
-            self._slot.given_up()
+        self._give_up()
         if self._task is not None:
             self._task.cancel()
         ready: Ready = deque()
-        limit = f"{job.node.timeout:g} s"
-        error = NodeTimeout(f"node {job.name} ({job.variant.card.name}) showed no progress for {limit}")
+        error = NodeTimeout(f"node {job.name} ({job.variant.card.name}) showed no progress for {timeout:g} s")
         job.ended(self, None, error, ready)
         job.run.go_on(ready)
 
-    def stop(self) -> None:
-        """The run is over: cancel what can be cancelled."""
+    def _give_up(self) -> None:
+        """Let others do without the instance and the thread until the tool returns."""
         if self._slot is not None:
             self._slot.given_up()
+        if self._place is not None:
+            self._place.give_up()
+
+    def stop(self) -> None:
+        """The run is over: cancel what can be cancelled."""
+        self._give_up()
         if self._task is not None:
             self.job.run.engine.loop.soon(partial(_cancel, self._task))
         self._disarm()

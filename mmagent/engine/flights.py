@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,21 +15,36 @@ class Flights:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, list[Job]] = {}
+        self._going: dict[str, tuple[Job, list[Job]]] = {}
 
     def join(self, key: str, job: Job) -> bool:
         """True if `job` is to compute it; otherwise `job.resume` will be called when that is settled."""
         with self._lock:
-            waiting = self._waiting.get(key)
-            if waiting is None:
-                self._waiting[key] = []
+            going = self._going.get(key)
+            if going is None:
+                self._going[key] = (job, [])
                 return True
-            waiting.append(job)
+            going[1].append(job)
             return False
+
+    def leave(self, key: str, job: Job, patience: float) -> float | None:
+        """How long `job` may still wait: until the call that it waits for has shown no life for `patience` seconds.
+
+        It is taken off, and 0 returned, when that time is over; None if it does not wait any more.
+        """
+        with self._lock:
+            going = self._going.get(key)
+            if going is None or job not in going[1]:
+                return None
+            left = going[0].seen + patience - perf_counter()
+            if left > 0:
+                return left
+            going[1].remove(job)
+            return 0.0
 
     def land(self, key: str, values: tuple[Any, ...] | None) -> None:
         """Settle it: those who wait get `values`, or, if there are none, try for themselves."""
         with self._lock:
-            waiting = self._waiting.pop(key, [])
-        for job in waiting:
+            going = self._going.pop(key, None)
+        for job in going[1] if going is not None else ():
             job.resume(given=values)

@@ -32,7 +32,13 @@ class Slot:
         self._loading = self._leaving = False
         self._leases = 0
         self._stuck: float | None = None
+        """Since when the lease, or the load, has not been worth waiting for without end."""
         self._instance: Instance | None = None
+
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+        return self._variant.card.name
 
     @property
     def run(self) -> Any:
@@ -46,7 +52,7 @@ class Slot:
                 self._queue.append(job)
                 return "wait"
             if self._instance is None:
-                self._loading = True
+                self._loading, self._stuck = True, perf_counter()
                 return "load"
             self._leases += 1
             return "call"
@@ -60,7 +66,7 @@ class Slot:
             error = RunError(f"load() failed: {type(cause).__name__}: {cause}")
             error.__cause__ = cause
             with self._lock:
-                self._loading = False
+                self._loading, self._stuck = False, None
                 waiting, self._queue = self._queue, deque()
             for job in waiting:
                 job.resume(failed=error)
@@ -68,7 +74,7 @@ class Slot:
                 raise
             raise error from cause
         with self._lock:
-            self._instance, self._loading = instance, False
+            self._instance, self._loading, self._stuck = instance, False, None
             waiting, self._queue = (self._queue, deque()) if self._shared else (deque(), self._queue)
             self._leases += 1 + len(waiting)
         for job in waiting:
@@ -77,7 +83,7 @@ class Slot:
     def leave(self) -> None:
         """Who was to load the instance will not; the next of those who wait is to."""
         with self._lock:
-            self._loading = False
+            self._loading, self._stuck = False, None
             waiting, self._queue = self._queue, deque()
         for job in waiting:
             job.resume()
@@ -104,9 +110,10 @@ class Slot:
             self._stuck = perf_counter()
 
     def patience(self, job: Job, limit: float) -> float | None:
-        """How long a queued job may still wait: forever (None), unless a call that was given up is in its way.
+        """How long a queued job may still wait: a load, or a call that was given up, may be in its way.
 
-        When such a call has been in the way for `limit` seconds the job is taken off the queue, and 0 returned.
+        None if it waits no more. When one has been in the way for `limit` seconds the job is taken off the queue,
+        and 0 returned.
         """
         with self._lock:
             if job not in self._queue:
@@ -144,9 +151,16 @@ class Instances:
                 found = self._slots.setdefault(key, Slot(variant))
         return found
 
-    def close(self) -> None:
-        """Unload them all."""
+    def close(self) -> list[RunError]:
+        """Unload them all; what went wrong with any of them."""
         with self._lock:
             slots, self._slots = self._slots, {}
+        errors = []
         for slot in slots.values():
-            slot.unload()
+            try:
+                slot.unload()
+            except Exception as cause:
+                error = RunError(f"{slot.tool}: unload() failed: {type(cause).__name__}: {cause}")
+                error.__cause__ = cause
+                errors.append(error)
+        return errors

@@ -14,11 +14,13 @@ from mmagent.engine import keys, outcome
 from mmagent.engine.attempt import Attempt
 from mmagent.engine.plan import NodePlan
 from mmagent.engine.record import Record
+from mmagent.engine.threads import Place
 from mmagent.errors import Cancelled, NodeFailed, NodeTimeout, RunError
 
 if TYPE_CHECKING:
     from mmagent.engine.frame import Frame
     from mmagent.engine.instances import Slot
+    from mmagent.engine.loop import Timer
     from mmagent.engine.scheduler import Run
 
 Ready = deque[tuple["Frame", int]]
@@ -36,7 +38,7 @@ class Job:
     """One call. `done` is told how it ended, unless its run was over before."""
 
     __slots__ = (
-        "_attempt", "_choice", "_failed", "_given", "_leads", "_seed", "_slot", "_stage", "_started", "_tries",
+        "_attempt", "_choice", "_clock", "_failed", "_given", "_leads", "_loading", "_seed", "_slot", "_stage", "_started", "_tries",
         "attempts", "done", "frame", "inputs", "key", "name", "node", "parent", "run", "span", "variant",
     )  # fmt: skip
 
@@ -58,6 +60,8 @@ class Job:
         self.attempts = 0
         self._leads = False
         self._attempt: Attempt | None = None
+        self._loading: Place | None = None
+        self._clock: Timer | None = None
         self._slot: Slot | None = None
         self._failed: RunError | None = None
         self._given: tuple[Any, ...] | None = None
@@ -86,6 +90,12 @@ class Job:
         """Publish an event of this call."""
         self.run.log.emit(kind, self.span, self.parent, self.name, self.variant.card.name, data)
 
+    @property
+    def seen(self) -> float:
+        """When its call last showed that it is alive; before the first call, never."""
+        attempt = self._attempt
+        return attempt.seen if attempt is not None else 0.0
+
     # -- stages
 
     def resume(
@@ -93,6 +103,7 @@ class Job:
     ) -> None:
         """What the job waited for has come: an identical call's outputs, a lease, or the failure to get one."""
         self._given, self._failed = given, failed
+        self._stop_clock()
         if leased:
             self._stage = Job._call
         self.run.engine.workers.submit(partial(self.run.work, self))
@@ -118,7 +129,8 @@ class Job:
             self._succeed("cached", self._given, ready)
             return STOP
         if not engine.flights.join(self.key, self):
-            return STOP  # from here on the job may be resumed in another thread
+            self._wait(self._wait_for_call)  # the job may be resumed in another thread already
+            return STOP
         self._leads = True
         values = engine.cache.get(self.key)
         if values is not None:
@@ -147,35 +159,47 @@ class Job:
             self._stage = Job._lease
             slot = self._slot = self.run.engine.instances.slot(self.variant)
             lease = slot.lease(self)
-            if lease == "wait":  # from here on the job may be resumed in another thread
-                if self.node.timeout is not None:
-                    self.run.engine.loop.later(self.node.timeout, partial(self._tire, slot, self.node.timeout))
+            if lease == "wait":  # the same
+                self._wait(partial(self._wait_for_lease, slot))
                 return STOP
             self._stage = Job._load if lease == "load" else Job._call
         return GO_ON
-
-    def _tire(self, slot: Slot, limit: float) -> None:
-        """The timeout also ends the wait for an instance that a call which was given up does not give back."""
-        left = slot.patience(self, limit)
-        if left:
-            self.run.engine.loop.later(left, partial(self._tire, slot, limit))
-        elif left is not None:
-            what = f"node {self.name} ({self.variant.card.name})"
-            self.resume(failed=NodeTimeout(f"{what} waited {limit:g} s for a call that was given up but goes on"))
 
     def _load(self, ready: Ready, worker: bool) -> int:
         """Load the instance, for all who wait for it."""
         if not worker:
             return NEEDS_WORKER
-        try:
-            if self._slot is not None:
-                self._slot.load()
-        except RunError as error:
-            self._slot = None
-            self._fail(error, ready)
+        slot, place = self._slot, Place()
+        if slot is None:
             return STOP
+        self._loading = place
+        self._wait(partial(self._wait_for_load, place))
+        failure = None
+        try:
+            slot.load()
+        except RunError as error:
+            failure = error
+        finally:
+            place.back()
+        if not self._end_load(place):
+            if failure is None:
+                slot.release()
+            return STOP
+        self._stop_clock()
         self._stage = Job._call
+        if failure is not None:
+            self._slot = None
+            self._fail(failure, ready)
+            return STOP
         return GO_ON
+
+    def _end_load(self, place: Place) -> bool:
+        """Whether the load was not given up before."""
+        with self.run.lock:
+            if self._loading is not place:
+                return False
+            self._loading = None
+            return True
 
     def _call(self, ready: Ready, worker: bool) -> int:
         """Call the tool where it belongs."""
@@ -208,6 +232,43 @@ class Job:
             slot.release()
         elif slot is not None and self._stage is Job._load:
             slot.leave()
+
+    # -- waits: the timeout covers them, too
+
+    def _wait(self, check: Callable[[float], tuple[float | None, str]], after: float | None = None) -> None:
+        """Ask `check` for the seconds that are left, and for what the job waits, once the timeout may be over."""
+        limit = self.node.timeout
+        if limit is not None:
+            later = self.run.engine.loop.later
+            self._clock = later(limit if after is None else after, partial(self._tick, check, limit))
+
+    def _tick(self, check: Callable[[float], tuple[float | None, str]], limit: float) -> None:
+        left, what = check(limit)
+        if left:
+            self._wait(check, left)
+        elif left is not None:
+            self.resume(
+                failed=NodeTimeout(f"node {self.name} ({self.variant.card.name}) waited {limit:g} s for {what}")
+            )
+
+    def _stop_clock(self) -> None:
+        clock, self._clock = self._clock, None  # which holds this job
+        if clock is not None:
+            clock.cancel()
+
+    def _wait_for_call(self, limit: float) -> tuple[float | None, str]:
+        what = "an identical call that shows no progress"
+        return self.run.engine.flights.leave(self.key, self, limit), what
+
+    def _wait_for_lease(self, slot: Slot, limit: float) -> tuple[float | None, str]:
+        return slot.patience(self, limit), "a load, or for a call that was given up but goes on"
+
+    def _wait_for_load(self, place: Place, limit: float) -> tuple[float | None, str]:
+        if not self._end_load(place):
+            return None, ""
+        self._slot = None  # the load itself gives it back
+        place.give_up()
+        return 0.0, "its load() to end"
 
     # -- ends
 
@@ -264,9 +325,12 @@ class Job:
     def stop(self) -> None:
         """The run is over while this call goes on: tell its tool, and let others compute it."""
         self._land(None)
-        attempt = self._attempt
+        self._stop_clock()
+        attempt, loading = self._attempt, self._loading
         if attempt is not None:
             attempt.stop()
+        if loading is not None:
+            loading.give_up()
         if self.run.close(self):
             error = Cancelled(f"node {self.name} ({self.variant.card.name}) was cancelled")
             self.frame.failures[self.name] = error

@@ -1,7 +1,7 @@
 """The engine's worker threads: started when needed, kept, never a reason for a deadlock.
 
 A worker that must wait for work of the same kind says so (`waiting`), and the pool counts one thread less
-while it does.
+while it does, as it does while a worker goes on with what was given up (`Place`).
 """
 
 from __future__ import annotations
@@ -77,17 +77,54 @@ class Workers:
                     self._threads -= 1
                 return
 
+    def _lend(self) -> None:
+        """One thread more; under the lock."""
+        self._limit += 1
+        if self._idle == 0:
+            self._spawn()
+
     @contextmanager
     def _waits(self) -> Iterator[None]:
         with self._lock:
-            self._limit += 1
-            if self._idle == 0:
-                self._spawn()
+            self._lend()
         try:
             yield
         finally:
             with self._lock:
                 self._limit -= 1
+
+
+class Place:
+    """Where the current thread does what may be given up: its pool then gets another thread until this one is back."""
+
+    __slots__ = ("_back", "_lent", "_workers")
+
+    def __init__(self) -> None:
+        self._workers: Workers | None = getattr(_here, "workers", None)
+        self._back = self._lent = False
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more; from any thread, more than once, also when it is back."""
+        workers = self._workers
+        if workers is not None:
+            with workers._lock:
+                if not self._back and not self._lent:
+                    self._lent = True
+                    workers._lend()
+
+    def back(self) -> None:
+        """The thread is back."""
+        workers = self._workers
+        if workers is not None:
+            with workers._lock:
+                self._back = True
+                if self._lent:
+                    workers._limit -= 1
+
+
+def forget_thread() -> None:
+    """Count the current thread to no pool: in the child of a fork it is a worker no more."""
+    _here.__dict__.clear()
 
 
 @contextmanager

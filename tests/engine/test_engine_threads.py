@@ -7,7 +7,7 @@ from functools import partial
 
 from mmagent.engine.cancel import CancelToken
 from mmagent.engine.loop import LoopThread
-from mmagent.engine.threads import Workers, waiting
+from mmagent.engine.threads import Place, Workers, waiting
 
 
 def names(workers: Workers, count: int) -> set[str]:
@@ -91,3 +91,45 @@ def test_a_token_calls_each_listener_once_and_late_ones_at_once() -> None:
     token.subscribe(lambda: heard.append("late"))
     assert heard == ["early", "late"]
     assert token.cancelled
+
+
+def test_a_place_that_was_given_up_goes_to_another_until_its_worker_is_back() -> None:
+    workers = Workers(1)
+    started, go, other = threading.Event(), threading.Event(), threading.Event()
+    places: list[Place] = []
+
+    def stuck() -> None:
+        places.append(Place())
+        started.set()
+        assert go.wait(20)
+        places[0].back()
+
+    workers.submit(stuck)
+    assert started.wait(20)
+    workers.submit(other.set)
+    assert not other.wait(0.05)
+    places[0].give_up()
+    places[0].give_up()
+    assert other.wait(20)
+    go.set()
+    workers.close()
+
+
+def test_a_place_that_is_back_is_given_up_without_effect() -> None:
+    workers = Workers(1)
+    place: list[Place] = []
+
+    def work() -> None:
+        place.append(Place())
+        place[0].back()
+
+    workers.submit(work)
+    assert len(names(workers, 20)) == 1
+    place[0].give_up()
+    hold, second = threading.Event(), threading.Event()
+    workers.submit(lambda: (hold.wait(20), None)[1])
+    workers.submit(second.set)
+    assert not second.wait(0.05)
+    hold.set()
+    assert second.wait(20)
+    workers.close()
