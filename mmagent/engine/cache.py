@@ -51,6 +51,11 @@ class Cache:
                 _, (_, freed) = self._entries.popitem(last=False)
                 self._bytes -= freed
 
+    def after_fork(self) -> None:
+        """Start anew in a child process: a thread that is not there any more may have held the lock."""
+        self._lock = threading.Lock()
+        self.clear()
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

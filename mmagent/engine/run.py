@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
+from weakref import WeakSet
 
 from mmagent.engine.cache import Cache
 from mmagent.engine.flights import Flights
@@ -18,7 +20,7 @@ from mmagent.engine.plan import OwnPlan, Plan, compile
 from mmagent.engine.result import Result
 from mmagent.engine.scheduler import Run, Thread
 from mmagent.engine.stream import AsyncStream, Begin, Stream
-from mmagent.engine.threads import Workers, waiting
+from mmagent.engine.threads import Workers, forget_thread, waiting
 from mmagent.errors import Fault, GraphError, RunError
 from mmagent.graph.checked import CheckedGraph
 
@@ -30,6 +32,39 @@ if TYPE_CHECKING:
     from mmagent.registry import Registry
 
     Inputs = Mapping[str, Media | Sequence[Media] | None]
+
+
+class Options(TypedDict, total=False):
+    """How to run a graph.
+
+    `wanted`: the outputs to work out, if not all. `seed`: what the nodes' seeds come from. `partial`: give the
+    outputs that exist although a node failed. `registry`: where tools, those of spliced graphs too, are found.
+    """
+
+    wanted: Collection[str] | None
+    seed: int
+    partial: bool
+    registry: Registry | None
+    cancel: CancelToken | None
+
+
+class HeardOptions(Options, total=False):
+    """The same with a listener, which is told every event."""
+
+    on_event: Listener | None
+
+
+class Request(NamedTuple):
+    """What an engine is asked to run, and how."""
+
+    graph: Any
+    inputs: Inputs
+    wanted: Collection[str] | None = None
+    seed: int = 0
+    partial: bool = False
+    registry: Registry | None = None
+    cancel: CancelToken | None = None
+    on_event: Listener | None = None
 
 
 class Engine:
@@ -50,11 +85,13 @@ class Engine:
     ) -> None:
         self.cache = Cache() if cache is None else cache
         self.store = store
+        self._threads = threads
         self.workers = Workers(threads)
         self.loop = LoopThread()
         self.instances = Instances()
         self.flights = Flights()
         self._last: Library | None = None
+        _engines.add(self)
 
     def plan(self, graph: Any, wanted: Collection[str] | None = None, registry: Registry | None = None) -> Plan:
         """The plan of a `Graph`, or of one given by name, path or spec, or checked; GraphError if it does not check.
@@ -104,55 +141,31 @@ class Engine:
 
     # -- running
 
-    def run(
-        self,
-        graph: Any,
-        inputs: Inputs | None = None,
-        *,
-        wanted: Collection[str] | None = None,
-        seed: int = 0,
-        partial: bool = False,
-        registry: Registry | None = None,
-        on_event: Listener | None = None,
-        cancel: CancelToken | None = None,
-    ) -> Result:
-        """Run a graph to its end. `wanted` outputs alone are worked out, if they are given.
+    def run(self, graph: Any, inputs: Inputs | None = None, **options: Unpack[HeardOptions]) -> Result:
+        """Run a graph to its end; `options` are those of `Options`, and `on_event`, which is told every event.
 
         When a node fails, everything that does not depend on it still finishes; then the failure is raised, or,
         with `partial`, the result is returned with the outputs that exist. Cancelled is raised if `cancel` was
-        used. Ctrl-C cancels the run. Tools, those of spliced graphs too, are found in `registry`, if it is given.
+        used. Ctrl-C cancels the run.
         """
         if self.loop.current:
             raise RunError("run() would block the engine's event loop; in an async tool await arun()")
         over = threading.Lock()
         over.acquire()
-        run, release = self._begin(graph, inputs, wanted, seed, registry, on_event, over.release, cancel)
+        run = self._begin(Request(graph, inputs or {}, **options), over.release)
         try:
             # Waking a thread costs more than most calls: the caller's, which would only wait, works for the run. Not
             # if it must be free to leave at a word, nor under a running loop, where tools cannot start their own.
-            run.start(Thread.LOOP if cancel is not None or _under_loop() else Thread.CALLER)
+            run.start(Thread.LOOP if options.get("cancel") is not None or _under_loop() else Thread.CALLER)
             if not over.acquire(blocking=False):
                 with waiting():
                     over.acquire()
         except BaseException:
             run.cancel()
             raise
-        finally:
-            release()
-        return _outcome(run, partial)
+        return _outcome(run, options.get("partial", False))
 
-    async def arun(
-        self,
-        graph: Any,
-        inputs: Inputs | None = None,
-        *,
-        wanted: Collection[str] | None = None,
-        seed: int = 0,
-        partial: bool = False,
-        registry: Registry | None = None,
-        on_event: Listener | None = None,
-        cancel: CancelToken | None = None,
-    ) -> Result:
+    async def arun(self, graph: Any, inputs: Inputs | None = None, **options: Unpack[HeardOptions]) -> Result:
         """The same without blocking the running loop; cancelling the task cancels the run."""
         import asyncio
 
@@ -163,7 +176,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(over.set)
 
-        run, release = self._begin(graph, inputs, wanted, seed, registry, on_event, ended, cancel)
+        run = self._begin(Request(graph, inputs or {}, **options), ended)
         try:
             run.start(Thread.LOOP)
             if not run.over:
@@ -171,37 +184,15 @@ class Engine:
         except BaseException:
             run.cancel()
             raise
-        finally:
-            release()
-        return _outcome(run, partial)
+        return _outcome(run, options.get("partial", False))
 
-    def stream(
-        self,
-        graph: Any,
-        inputs: Inputs | None = None,
-        *,
-        wanted: Collection[str] | None = None,
-        seed: int = 0,
-        partial: bool = False,
-        registry: Registry | None = None,
-        cancel: CancelToken | None = None,
-    ) -> Stream:
+    def stream(self, graph: Any, inputs: Inputs | None = None, **options: Unpack[Options]) -> Stream:
         """The events of a run as they happen; `.result` afterwards is, or raises, what `run` would."""
-        return Stream(self._streamed(graph, inputs, wanted, seed, partial, registry, cancel))
+        return Stream(self._streamed(Request(graph, inputs or {}, **options)))
 
-    def astream(
-        self,
-        graph: Any,
-        inputs: Inputs | None = None,
-        *,
-        wanted: Collection[str] | None = None,
-        seed: int = 0,
-        partial: bool = False,
-        registry: Registry | None = None,
-        cancel: CancelToken | None = None,
-    ) -> AsyncStream:
-        """The same for `async for`."""
-        return AsyncStream(self._streamed(graph, inputs, wanted, seed, partial, registry, cancel))
+    def astream(self, graph: Any, inputs: Inputs | None = None, **options: Unpack[Options]) -> AsyncStream:
+        """The same for `async for`; RunError where no event loop runs."""
+        return AsyncStream(self._streamed(Request(graph, inputs or {}, **options)))
 
     def __enter__(self) -> Self:
         return self
@@ -212,54 +203,58 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Unload the tools, end the threads and the loop, and write what is still to be stored."""
+        """Unload the tools, end the threads and the loop, and write what is still to be stored.
+
+        All of it is done whatever `unload` of a tool raises; then RunError names the tools that failed.
+        """
         self.loop.close()
         self.workers.close()
-        self.instances.close()
+        errors = self.instances.close()
         if self.store is not None:
             self.store.flush()
+        if errors:
+            raise RunError("; ".join(map(str, errors))) from errors[0]
 
-    def _begin(
-        self,
-        graph: Any,
-        inputs: Inputs | None,
-        wanted: Collection[str] | None,
-        seed: int,
-        registry: Registry | None,
-        listener: Listener | None,
-        ended: Callable[[], None],
-        cancel: CancelToken | None,
-    ) -> tuple[Run, Callable[[], None]]:
-        """A run that can be started, and what to call when it is over."""
-        plan = self.plan(graph, wanted, registry)
-        if registry is None and graph is not plan and isinstance(graph, OwnPlan):
-            registry = graph.library.registry
-        self.check_inputs(plan, inputs or {})
-        run = Run(self, plan, inputs or {}, seed, registry, listener, ended)
-        return run, cancel.subscribe(run.cancel) if cancel is not None else _nothing
+    def _begin(self, request: Request, ended: Callable[[], None]) -> Run:
+        """A run that can be started; it listens to the request's token until it is over."""
+        plan = self.plan(request.graph, request.wanted, request.registry)
+        self.check_inputs(plan, request.inputs)
+        forget = _nothing
 
-    def _streamed(
-        self,
-        graph: Any,
-        inputs: Inputs | None,
-        wanted: Collection[str] | None,
-        seed: int,
-        partial: bool,
-        registry: Registry | None,
-        cancel: CancelToken | None,
-    ) -> Begin:
+        def over() -> None:
+            forget()
+            ended()
+
+        token = request.cancel
+        run = Run(
+            self,
+            plan,
+            request.inputs,
+            request.seed,
+            request.registry,
+            request.on_event,
+            ended if token is None else over,
+        )
+        if token is not None:
+            forget = token.subscribe(run.cancel)
+        return run
+
+    def _streamed(self, request: Request) -> Begin:
         def begin(listener: Listener, ended: Callable[[], None], own: CancelToken) -> Callable[[], Result]:
-            run, release = self._begin(graph, inputs, wanted, seed, registry, listener, ended, cancel)
+            run = self._begin(request._replace(on_event=listener), ended)
             own.subscribe(run.cancel)
             run.start()
-
-            def result() -> Result:
-                release()
-                return _outcome(run, partial)
-
-            return result
+            return lambda: _outcome(run, request.partial)
 
         return begin
+
+    def after_fork(self) -> None:
+        """Start anew in a child process, which has none of the parent's threads: no tool is loaded, no call goes on."""
+        self.workers, self.loop = Workers(self._threads), LoopThread()
+        self.instances, self.flights = Instances(), Flights()
+        self.cache.after_fork()
+        if self.store is not None:
+            self.store.after_fork()
 
 
 def _outcome(run: Run, partial: bool) -> Result:
@@ -278,6 +273,7 @@ def _nothing() -> None:
     pass
 
 
+_engines: WeakSet[Engine] = WeakSet()
 _default: Engine | None = None
 _default_lock = threading.Lock()
 
@@ -292,3 +288,15 @@ def default_engine() -> Engine:
             _default = Engine(store=Store())
             atexit.register(_default.close)
         return _default
+
+
+def _after_fork() -> None:
+    global _default_lock
+    _default_lock = threading.Lock()
+    forget_thread()
+    for engine in list(_engines):
+        engine.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -51,11 +51,15 @@ class Store:
     def __init__(self, root: str | Path | None = None, budget: int = DISK) -> None:
         self.root = Path(root) if root is not None else default_root()
         self.budget = budget
+        self._room = 0
+        """Bytes that may still be written before the files are counted again."""
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Start anew, also in a child process: there the thread is not, and what it had to write is the parent's."""
         self._lock = threading.Lock()
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._room = 0
-        """Bytes that may still be written before the files are counted again."""
 
     def get(self, key: str) -> tuple[Any, ...] | None:
         """The outputs of that call, by port, or None; a file that is not what it should be is removed."""

@@ -85,7 +85,12 @@ class AsyncStream(_Stream):
     def __init__(self, begin: Begin) -> None:
         import asyncio
 
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RunError(
+                "astream() needs a running event loop; call it in an async function, or use stream()"
+            ) from None
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._queue = queue
 

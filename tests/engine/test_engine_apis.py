@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,3 +280,77 @@ def test_ctrl_c_in_an_inline_tool_is_raised(engine: Engine, build: Build) -> Non
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             engine.run(checked, X, registry=registry)
+
+
+def test_astream_outside_a_loop_says_what_to_use(engine: Engine, build: Build) -> None:
+    checked, registry = chain(build, mark)
+    with pytest.raises(RunError, match=r"running event loop.*stream\(\)"):
+        engine.astream(checked, X, registry=registry)
+
+
+FORKING = """
+    import multiprocessing, sys
+    from mmagent.engine import Engine, default_engine
+    from mmagent.graph.builder import GraphBuilder
+    from mmagent.media import Text
+    from mmagent.registry import Registry
+    from mmagent.tool import Tool, tool
+
+    @tool(cacheable=False)
+    async def looped(text: Text) -> Text:
+        return text
+
+    @tool(cost=1)
+    def dear(text: Text) -> Text:
+        return text
+
+    class Lent(Tool, concurrency="exclusive", cacheable=False):
+        def load(self) -> None:
+            print("load", flush=True)
+
+        def run(self, text: Text) -> Text:
+            if text.text == "fork":
+                child = fork.Process(target=use, args=("inner",))
+                child.start()
+                child.join()
+            return text
+
+    graph = GraphBuilder("test", registry=Registry())
+    last = graph.input("text", Text)
+    for name, step in (("a", looped), ("b", dear), ("c", Lent)):
+        last = graph.add(name, step, {"timeout": 60.0}, text=last)
+    graph.output("out", last)
+    checked = graph.checked()
+    fork = multiprocessing.get_context("fork")
+
+    def use(text: str) -> None:
+        for engine in (default_engine(), own):
+            print(engine.run(checked, {"text": Text(text)}, registry=graph.registry).outputs["out"], flush=True)
+            engine.close()
+
+    own = Engine(threads=1)
+    own.run(checked, {"text": Text("first")}, registry=graph.registry)
+    default_engine().run(checked, {"text": Text("fork")}, registry=graph.registry)
+    child = fork.Process(target=use, args=("child",))
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_child_process_may_use_the_engines_of_its_parent(tmp_path: Path) -> None:
+    (script := tmp_path / "script.py").write_text(textwrap.dedent(FORKING))
+    environment = {**os.environ, "MMAGENT_CACHE": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["load"] * 2 + ["load", "inner"] * 2 + ["load", "child"] * 2
+
+
+def test_an_engine_is_closed_at_the_end_of_its_with(build: Build) -> None:
+    checked, registry = chain(build, mark)
+    with Engine() as engine:
+        assert engine.run(checked, X, registry=registry).outputs == {"text": Text("x!")}
+        engine.loop.soon(lambda: None)
+    assert engine.loop._thread is None

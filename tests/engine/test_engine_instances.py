@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmagent.engine import CancelToken, Engine, Event
-from mmagent.errors import Cancelled, NodeFailed, NodeTimeout
+from mmagent.engine import CancelToken, Engine, Event, Store
+from mmagent.errors import Cancelled, NodeFailed, NodeTimeout, RunError
 from mmagent.graph.builder import GraphBuilder
 from mmagent.media import Text
 from mmagent.tool import Tool, tool
@@ -149,7 +150,7 @@ def test_the_timeout_also_ends_the_wait_for_a_call_that_was_given_up(engine: Eng
     checked = graph.checked()
     result = engine.run(checked, {"text": Text("x")}, partial=True, registry=graph.registry)
     assert isinstance(result.failures["n"], NodeTimeout)
-    assert "waited 0.05 s for a call that was given up" in str(result.failures["n"])
+    assert "waited 0.05 s for a load, or for a call that was given up" in str(result.failures["n"])
     assert [event.kind for event in result.events] == ["started", "retried", "retried", "failed"]
     go.set()
 
@@ -254,3 +255,32 @@ def test_ctrl_c_gives_back_a_lease_that_was_not_used_yet(engine: Engine, build: 
         with pytest.raises(KeyboardInterrupt):
             engine.run(checked, {"text": Text("")}, registry=graph.registry)
         assert len(engine.run(checked, {"text": Text("")}, registry=graph.registry).outputs) == 2, loaded
+
+
+def test_closing_unloads_all_tools_and_then_tells_which_failed(build: Build, log: list[str], tmp_path: Path) -> None:
+    class Bad(Tool, name="bad.v1", cost=1):
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def run(self, text: Text) -> Text:
+            return Text(f"{text.text}{self.number}")
+
+        def unload(self) -> None:
+            raise OSError(f"no {self.number}")
+
+    graph = build()
+    text = graph.input("text", Text)
+    for number in (1, 2):
+        graph.output(f"o{number}", graph.add(f"n{number}", Bad, text=text, number=number))
+    graph.output("stamped", graph.add("s", stamp(log), text=text))
+    engine = Engine(store=Store(tmp_path))
+    engine.run(graph.checked(), {"text": Text("a")}, registry=graph.registry)
+    with pytest.raises(RunError) as caught:
+        engine.close()
+    told = str(caught.value)
+    assert sorted(told.split("; ")) == [f"bad.v1: unload() failed: OSError: no {number}" for number in (1, 2)]
+    assert isinstance(caught.value.__cause__, RunError)
+    assert isinstance(caught.value.__cause__.__cause__, OSError)
+    assert log == ["load blue", "unload blue"]
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+    engine.close()
