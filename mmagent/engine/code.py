@@ -14,12 +14,13 @@ import re
 import secrets
 import sys
 import types
+import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from blake3 import blake3
 
@@ -58,7 +59,7 @@ _BOOKKEEPING = frozenset({
 _MOST = 100_000
 """Values that are looked at before a tool is taken for one that cannot be told from others by its code."""
 
-_alone: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_alone: dict[int, tuple[weakref.ref[Any], str]] = {}
 
 
 def code_of(tool: Any) -> Code:
@@ -75,10 +76,14 @@ def code_of(tool: Any) -> Code:
 
 def _token(tool: Any) -> str:
     """What no other tool has, here or in another process."""
-    try:
-        return _alone.setdefault(tool, secrets.token_hex(16))
-    except TypeError:  # it neither hashes nor can be referred to weakly: no two of its plans share results
-        return secrets.token_hex(16)
+    key = id(tool)  # not the tool, for others may be equal to it
+    held = _alone.get(key)
+    if held is not None and held[0]() is tool:
+        return held[1]
+    token = secrets.token_hex(16)
+    with suppress(TypeError):  # it cannot be referred to weakly: no two of its plans share results
+        _alone[key] = weakref.ref(tool, lambda _: _alone.pop(key, None)), token
+    return token
 
 
 class _Walk:

@@ -215,6 +215,21 @@ def test_what_has_no_digest_is_told_apart_by_tool(value: Any) -> None:
     assert not code_of(one).whole
 
 
+def test_tools_that_are_equal_are_told_apart_all_the_same() -> None:
+    class Alike(FunctionTool[..., Any]):
+        """A tool that says that it is every other."""
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 1
+
+    function = closes_over(threading.Lock())
+    one, other = Alike(function, CARD), Alike(function, CARD)
+    assert code_of(one) == code_of(one) != code_of(other)
+
+
 def test_what_holds_itself_has_a_digest() -> None:
     ring: list[Any] = [1]
     ring.append(ring)
