@@ -9,7 +9,8 @@ ports       what may enter a port                             outcome   what a t
 instances   loaded tools, lent out                            flights   identical calls made once
 threads     workers for sync tools                            loop      the loop for async tools and timers
 cache       results in memory                                 store     results on disk
-keys        recipe keys and seeds                             cancel    the switch that stops a run
+keys        recipe keys and seeds                         code      what tells tools of one name apart
+source      where a module's code comes from              cancel    the switch that stops a run
 events      what a run tells                                  result    what it leaves
 stream      events for those who iterate
 """

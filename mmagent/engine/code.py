@@ -2,7 +2,8 @@
 
 The digest covers the source file that a tool is defined in, its functions and classes, the values they close over,
 their defaults, the globals they name, and so on through everything that is not installed. Values count as they are
-when the graph is planned: a tool whose results follow something that changes later must say `cacheable=False`.
+when the graph is planned: a tool whose results follow something that changes later must say `cacheable=False`. What
+a tool reads from files is not covered; its version, or the digest of its weights, stands for that.
 """
 
 from __future__ import annotations
