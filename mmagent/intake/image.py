@@ -7,6 +7,7 @@ in PNG, TIFF and PNM; 16-bit colour in PNG, and refused elsewhere, where Pillow 
 from __future__ import annotations
 
 import io
+import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,16 @@ _ORIENTATION = 0x0112
 
 
 def pixels(source: object, limits: Limits | None = None) -> Array:
-    """The pixels `[H, W, C]` of a path, bytes, data URI, PIL image, or array `[H, W]` or `[H, W, C]`."""
+    """The pixels `[H, W, C]` of a path, bytes, data URI, PIL image, or array `[H, W]` or `[H, W, C]`.
+
+    A PIL image is turned as its EXIF orientation says, as its file would be; who has turned it by hand drops that.
+    """
     import numpy as np
 
     pillow = sys.modules.get("PIL.Image")  # without it loaded there is no PIL image to be given
     if pillow is not None and isinstance(source, pillow.Image):
         (limits or DEFAULT).check("pixels", source.width * source.height, "the PIL image")
-        return _array(source)
+        return _upright(_array(source), _orientation(source))
     if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
         return _checked(np.asarray(source))
     found = read(source, limits=limits)
@@ -74,7 +78,7 @@ def decode(data: bytes, name: str = "", limits: Limits | None = None) -> Array:
         else:
             picture.load()
             array = _array(picture)
-        return _upright(array, picture.getexif().get(_ORIENTATION, 1))
+        return _upright(array, _orientation(picture))
     except (IntakeError, MemoryError):
         raise
     except MediaError as error:
@@ -139,6 +143,14 @@ def _keyed(array: Array, key: object) -> Array:
     clear = (array == np.asarray(key)).all(axis=-1, keepdims=True)  # [H, W, 1]
     colour = array[..., :3] if array.shape[2] > 1 else array.repeat(3, axis=2)
     return np.concatenate([colour, np.where(clear, 0, 65535).astype("uint16")], axis=-1)
+
+
+def _orientation(picture: PIL.Image.Image) -> object:
+    """The EXIF orientation of a picture that is loaded: until then TIFF has one that loading applies."""
+    try:
+        return picture.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, struct.error):  # so Pillow says that the EXIF data is damaged; the pixels are not
+        return 1
 
 
 def _upright(array: Array, orientation: object) -> Array:

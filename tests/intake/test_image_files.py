@@ -63,6 +63,17 @@ def test_a_photograph_is_turned_upright(orientation: int, kind: str) -> None:
     data = file(picture, kind, exif=exif)
     upright = PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data)))
     assert np.array_equal(Image(data).array, np.asarray(upright))
+    opened = PIL.Image.open(io.BytesIO(data))
+    assert Image(opened) == Image(data) == Image(upright)
+    assert Image(opened) == Image(data)  # loaded by now
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM", b"Exif\0\0"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow tells it so, where it notices
+def test_a_damaged_orientation_turns_nothing(exif: bytes) -> None:
+    picture = PIL.Image.fromarray(COLOUR)
+    picture.info["exif"] = exif
+    assert np.array_equal(Image(picture).array, COLOUR)
 
 
 def test_modes_become_grey_rgb_or_rgba() -> None:
