@@ -30,6 +30,16 @@ def moves(data: bytes) -> bool:
     return data.startswith(b"\x89PNG") and b"acTL" in data[: max(data.find(b"IDAT"), 0)]
 
 
+def is_still(data: bytes) -> bool:
+    """Whether a file is a picture that does not move, of a format that no video of one frame is written as.
+
+    A GIF of one frame may be either: Video writes them.
+    """
+    if data.startswith(b"\x89PNG") or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        return not moves(data)
+    return data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"heic", b"heix", b"mif1")
+
+
 def decode(data: bytes, name: str, limits: Limits) -> tuple[list[bytes], tuple[int, int], list[float]]:
     """The frames of an animation as packed RGB rows, their (height, width), and the second at which each begins.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from mmagent.errors import MediaError
+from mmagent.errors import IntakeError, MediaError
 from mmagent.intake import animation, container, mux, pace
 from mmagent.intake.limits import DEFAULT, Limits
 from mmagent.intake.source import NAMELESS, read
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 FASTEST = 1000.0
 
 
-def frames(source: object, fps: float | None = None, limits: Limits | None = None) -> tuple[Array, float, Sound | None]:
+def frames(
+    source: object, fps: SupportsFloat | None = None, limits: Limits | None = None
+) -> tuple[Array, float, Sound | None]:
     """Frames `[N, H, W, 3]`, rate and sound of a path, bytes, data URI, or array of frames with its rate.
 
     A file's rate comes from the file: giving another one raises MediaError.
@@ -39,10 +41,10 @@ def frames(source: object, fps: float | None = None, limits: Limits | None = Non
 
 
 def _rate(fps: object) -> float:
-    right = isinstance(fps, (int, float, Fraction)) and not isinstance(fps, bool)
-    if not right or not 0.01 <= float(fps) <= FASTEST:  # type: ignore[arg-type]  # `right` has proved it a number
+    # numpy's numbers and fractions are real numbers too; a bool, which Python counts among them, is a mistake.
+    if isinstance(fps, bool) or not isinstance(fps, Real) or not 0.01 <= float(fps) <= FASTEST:
         raise MediaError(f"fps is a number of frames a second from 0.01 to {FASTEST:g}, not {fps!r}")
-    return float(fps)  # type: ignore[arg-type]  # as above
+    return float(fps)
 
 
 def _checked(array: Array) -> Array:
@@ -64,6 +66,8 @@ def decode(data: bytes, name: str = "", limits: Limits | None = None) -> tuple[A
     bounds.check("file_bytes", len(data), name)
     sound: Sound | None = None
     stated: float | None = None
+    if animation.is_still(data):
+        raise IntakeError(f"{name}: a still picture; open it with Image, and make a Video of its array[None] with fps=")
     if data.startswith((b"GIF8", b"\x89PNG")) or data[8:12] == b"WEBP":
         packed, size, times = animation.decode(data, name, bounds)
     else:

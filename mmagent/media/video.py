@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from mmagent.media.audio import Audio
 from mmagent.media.image import Image
@@ -28,7 +28,12 @@ class Video(Media, modality="video", suffix=".mkv", mime="video/x-matroska"):
     audio: Audio | None
 
     def __init__(
-        self, source: object, fps: float | None = None, *, audio: Audio | None = None, limits: Limits | None = None
+        self,
+        source: object,
+        fps: SupportsFloat | None = None,
+        *,
+        audio: Audio | None = None,
+        limits: Limits | None = None,
     ) -> None:
         from mmagent.intake import video
 

@@ -83,6 +83,16 @@ def test_a_still_gif_is_an_image_unless_asked_otherwise() -> None:
     assert len(Video(data).array) == 1
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
+def test_a_still_picture_is_no_video(kind: str) -> None:
+    out = io.BytesIO()
+    PIL.Image.fromarray(flat(1)[0]).save(out, kind)
+    with pytest.raises(IntakeError, match="the bytes given: a still picture; open it with Image"):
+        Video(out.getvalue())
+    picture = Image(out.getvalue())
+    assert len(Video(picture.array[None], fps=1).array) == 1
+
+
 def written(times: list[int], offset: int = 0) -> bytes:
     """A Matroska file of another writer, whose frames begin at these milliseconds; its sound `offset` later."""
     out = io.BytesIO()
