@@ -7,6 +7,7 @@ import importlib
 import math
 import tracemalloc
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,25 @@ def test_audio_says_how_to_mend_what_it_refuses() -> None:
         Audio(np.zeros((1, 8000), "float32"), 8000)
 
 
+def test_rates_may_be_numpys_numbers() -> None:
+    silence = np.zeros(3, "float32")
+    for rate in (np.int64(8000), np.uint16(8000)):
+        audio = Audio(silence, rate)
+        assert type(audio.rate) is int and audio == Audio(silence, 8000)
+        assert Audio(audio.encode(), rate) == audio
+    for bad in (np.bool_(True), np.float32(8000), np.array([8000]), np.array(8000), "8000"):
+        with pytest.raises(MediaError, match="whole number of Hz"):
+            Audio(silence, bad)  # type: ignore[arg-type]  # the wrong types are what is tested
+    frames = np.zeros((2, 4, 4, 3), "uint8")
+    for fps in (np.float32(25), np.int8(25), Fraction(25)):
+        video = Video(frames, fps=fps)
+        assert type(video.fps) is float and video == Video(frames, fps=25)
+        assert Video(video.encode(), fps=fps) == video
+    for wrong in (np.bool_(True), np.array([25.0]), np.array(25.0)):
+        with pytest.raises(MediaError, match="fps is a number"):
+            Video(frames, fps=wrong)
+
+
 def test_int16_samples_are_scaled() -> None:
     assert Audio(np.array([-32768, 16384], "int16"), 8000).array.ravel().tolist() == [-1.0, 0.5]
 
@@ -377,6 +397,8 @@ def test_text_refuses_what_cannot_be_written_down() -> None:
         Text("a\ud800")
     with pytest.raises(MediaError, match="open a file"):
         Text(Path("file.txt"))  # type: ignore[arg-type]  # the wrong type is what is tested
+    with pytest.raises(MediaError, match="BCP 47 tag like 'de', not int"):
+        Text("a", lang=5)  # type: ignore[arg-type]  # as above
 
 
 def test_long_text_does_not_fill_a_log() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from mmagent.errors import IntakeError, MediaError
 from mmagent.intake.limits import DEFAULT, Limits
@@ -24,7 +25,7 @@ _LOUDEST = 16.0
 """Above it, samples are integers that nobody scaled; decoders of lossy formats overshoot 1 by far less."""
 
 
-def samples(source: object, rate: int | None = None, limits: Limits | None = None) -> tuple[Array, int]:
+def samples(source: object, rate: SupportsIndex | None = None, limits: Limits | None = None) -> tuple[Array, int]:
     """The samples `[T, C]` and rate of a path, bytes, data URI, or array `[T]` or `[T, C]` with its rate.
 
     A file's rate comes from the file: giving another one raises MediaError.
@@ -34,7 +35,8 @@ def samples(source: object, rate: int | None = None, limits: Limits | None = Non
     if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
         if rate is None:
             raise MediaError("an Audio made of an array needs its rate in Hz; give rate=...")
-        return _checked(np.asarray(source), _rate(rate)), int(rate)
+        own = _rate(rate)
+        return _checked(np.asarray(source)), own
     found = read(source, limits=limits)
     array, own = decode(found.data, found.name, limits)
     if rate is not None and rate != own:
@@ -43,12 +45,13 @@ def samples(source: object, rate: int | None = None, limits: Limits | None = Non
 
 
 def _rate(rate: object) -> int:
-    if isinstance(rate, bool) or not isinstance(rate, int) or not RATES[0] <= rate <= RATES[1]:
+    # Whole numbers of numpy's are numbers too; a bool, which Python counts among them, is a mistake.
+    if isinstance(rate, bool) or not isinstance(rate, Integral) or not RATES[0] <= int(rate) <= RATES[1]:
         raise MediaError(f"a rate is a whole number of Hz from {RATES[0]:,} to {RATES[1]:,}, not {rate!r}")
-    return rate
+    return int(rate)
 
 
-def _checked(array: Array, rate: int) -> Array:
+def _checked(array: Array) -> Array:
     import numpy as np
 
     if array.ndim == 1:
@@ -105,7 +108,7 @@ def _check_header(name: str, rate: int, channels: int, count: int, limits: Limit
 
 def _from_file(array: Array, rate: int, name: str) -> Array:
     try:
-        return _checked(array, rate)
+        return _checked(array)
     except MediaError as error:
         raise IntakeError(f"{name}: {error}") from None
 
@@ -147,6 +150,7 @@ def resample(array: Array, rate: int, new_rate: int) -> Array:
     import numpy as np
     import soxr
 
-    if _rate(new_rate) == _rate(rate):
+    rate, new_rate = _rate(rate), _rate(new_rate)
+    if new_rate == rate:
         return array
     return np.asarray(soxr.resample(array, rate, new_rate), "float32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from mmagent.media.value import Media, Scalar
 
@@ -24,7 +24,7 @@ class Audio(Media, modality="audio", suffix=".wav", mime="audio/wav"):
 
     suffixes = {".wav": True, ".flac": False, ".ogg": False, ".mp3": False}
 
-    def __init__(self, source: object, rate: int | None = None, *, limits: Limits | None = None) -> None:
+    def __init__(self, source: object, rate: SupportsIndex | None = None, *, limits: Limits | None = None) -> None:
         from mmagent.intake import audio
 
         samples, found = audio.samples(source, rate, limits)

@@ -31,6 +31,8 @@ class Text(Media, modality="text", suffix=".txt", mime="text/plain"):
     def __init__(self, text: str, lang: str | None = None) -> None:
         if not isinstance(text, str):
             raise MediaError(f"Text takes a str, not {type(text).__name__}; open a file with Text.open(path)")
+        if lang is not None and not isinstance(lang, str):
+            raise MediaError(f"lang is a BCP 47 tag like 'de', not {type(lang).__name__}; leave it out if unknown")
         if not text.isascii():  # which is known without looking
             try:
                 text.encode()
