@@ -5,12 +5,13 @@ It knows media; it knows no tokenizer, tool or graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from mmagent.errors import ConversationError
-from mmagent.media import Media
+from mmagent.media import MODALITIES, Media
 
 if TYPE_CHECKING:
     from mmagent.media import Embedding
@@ -41,6 +42,10 @@ class TextSegment:
     """Words. Whatever they contain, they are never read as signals, controls or roles."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        if any("\ud800" <= character <= "\udfff" for character in self.text):
+            raise ConversationError("the text holds a lone surrogate, which is no character; decode it properly first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +224,32 @@ class Policy:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("force", "forbid"):
+            if isinstance(getattr(self, name), str):
+                raise ConversationError(
+                    f"policy {name} is a list of modalities; write {name}=({getattr(self, name)!r},)"
+                )
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        most = self.most.items() if isinstance(self.most, Mapping) else self.most
+        object.__setattr__(self, "most", tuple((str(name), int(count)) for name, count in most))
+        named = [*self.force, *self.forbid, *(name for name, _ in self.most)]
+        unknown = sorted({name for name in named if name not in MODALITIES or name == "text"})
+        if unknown:
+            known = ", ".join(sorted(name for name in MODALITIES if name not in ("text", "conversation")))
+            raise ConversationError(f"policy names {', '.join(unknown)}, which cannot be asked for; there are {known}")
         both = sorted(set(self.force) & set(self.forbid))
         if both:
             raise ConversationError(f"policy both forces and forbids {', '.join(both)}; choose one")
         for name, count in self.most:
             if count < self.force.count(name):
                 raise ConversationError(f"policy forces {self.force.count(name)} {name} but allows at most {count}")
-        if min(self.max_tokens, self.max_caption) < 1 or self.max_spans < 0 or self.temperature < 0:
+        if min(self.max_tokens, self.max_caption) < 1 or self.max_spans < 0 or not 0 <= self.temperature < inf:
             raise ConversationError(
                 "policy limits must be positive: max_tokens and max_caption ≥ 1, max_spans ≥ 0, temperature ≥ 0"
+            )
+        if self.budget is not None and not 0 <= self.budget < inf:
+            raise ConversationError(
+                f"policy budget is seconds, 0 or more, not {self.budget}; leave it out for no bound"
             )
 
     def limit(self, modality: str) -> int:

@@ -126,7 +126,14 @@ class ConversationError(MMAgentError):
 
 
 class RouteError(MMAgentError):
-    """No tool may serve a signal; the message lists every candidate with the reason it was refused."""
+    """No tool may serve a signal; the message lists every candidate with the reason it was refused.
+
+    `candidates` holds the same as data.
+    """
+
+    def __init__(self, message: str, candidates: Sequence[object] = ()) -> None:
+        self.candidates = tuple(candidates)
+        super().__init__(message)
 
 
 class FetchError(MMAgentError):

@@ -5,17 +5,18 @@ It knows media and traces; it does not know how a reply comes about, only how to
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mmagent.errors import ConversationError, IntakeError, RunError
-from mmagent.media import Media, Text, modality
+from mmagent.card import Scalar
+from mmagent.errors import ConversationError, IntakeError, MediaError, RunError
+from mmagent.intake import write_atomic
+from mmagent.media import MODALITIES, Embedding, Media, Text, modality
 from mmagent.trace import Trace
 
-TRACE_JSON, TRACE_PAGE, MEDIA = "trace.json", "trace.html", "media"
+TRACE_JSON, TRACE_PAGE, MEDIA, ERROR = "trace.json", "trace.html", "media", ".error.txt"
 
 
 class Replayer(Protocol):
@@ -73,32 +74,35 @@ class Reply:
     def save(self, folder: str | Path) -> list[Path]:
         """Write the parts as `1.txt 2.wav …`, the trace as page and as data, and all media it names; the part files.
 
-        What lies in the folder already under these names is replaced; nothing else is touched. `Reply.load`
-        reads it back.
+        `Reply.load` reads it back. What an earlier save wrote there is replaced; nothing else is touched. MediaError
+        if it cannot be written.
         """
         target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        for old in target.iterdir():
-            if old.is_file() and old.stem.isdigit():
-                old.unlink()
-        shutil.rmtree(target / MEDIA, ignore_errors=True)
-        written = [
-            part.save(target / f"{place}{part.suffix}")
-            if isinstance(part, Media)
-            else Text(str(part)).save(target / f"{place}.error.txt")
-            for place, part in enumerate(self.parts, 1)
-        ]
-        for digest, medium in self.media.items():
-            if medium.suffix:
-                (target / MEDIA).mkdir(exist_ok=True)
-                medium.save(target / MEDIA / f"{digest}{medium.suffix}")
-        Text(self.page()).save(target / "trace.txt").replace(target / TRACE_PAGE)
-        Text(self.trace.to_json()).save(target / "trace.txt").replace(target / TRACE_JSON)
+        try:
+            old = _written_before(target)
+            (target / MEDIA).mkdir(parents=True, exist_ok=True)
+            written = [
+                _save(part, target / str(place), part.error if isinstance(part, PartError) else "")
+                for place, part in enumerate(self.parts, 1)
+            ]
+            kept = [medium.save(target / MEDIA / f"{digest}{medium.suffix}") for digest, medium in self._files()]
+            write_atomic(target / TRACE_PAGE, self.page().encode())
+            write_atomic(target / TRACE_JSON, self.trace.to_json().encode())
+            for path in old - {*written, *kept}:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise MediaError(
+                f"the reply cannot be saved in {target}: {error.strerror or error}; choose another folder"
+            ) from error
         return written
+
+    def _files(self) -> list[tuple[str, Media]]:
+        """The media that have a file format, by digest."""
+        return [(digest, medium) for digest, medium in self.media.items() if medium.suffix]
 
     @classmethod
     def load(cls, folder: str | Path) -> Reply:
-        """A reply that was saved; IntakeError when the folder holds none."""
+        """A reply that was saved; IntakeError when the folder holds none, or media other than those that were saved."""
         source = Path(folder)
         try:
             trace = Trace.from_json((source / TRACE_JSON).read_bytes())
@@ -108,13 +112,15 @@ class Reply:
             ) from error
         media = {}
         for path in sorted((source / MEDIA).glob("*")):
-            kind = modality(str(trace.media.get(path.stem, {}).get("modality", "text")))
-            media[path.stem] = kind.decode(path.read_bytes(), path.name)
+            if path.stem in trace.media:
+                media[path.stem] = _load(path, trace.media[path.stem])
         captions = {part.place: route.caption for route, part in trace.signals if part is not None}
         parts = [
             media[part.handle.digest]
             if part.handle and part.handle.digest in media
-            else PartError(part.modality, captions.get(part.place, ""), part.error)
+            else PartError(
+                part.modality, captions.get(part.place, ""), part.error or "it was not saved: it has no file format"
+            )
             for part in trace.parts
         ]
         return cls(tuple(parts), trace, media)
@@ -128,7 +134,9 @@ class Reply:
         """
         again = agent or self.agent
         if again is None:
-            raise ConversationError("a loaded reply has no agent; give one: reply.replay(change, agent=Agent('pocket'))")
+            raise ConversationError(
+                "a loaded reply has no agent; give one: reply.replay(change, agent=Agent('pocket'))"
+            )
         return again.replay(self.trace, self.media, change or {})
 
     def _repr_html_(self) -> str:
@@ -138,19 +146,34 @@ class Reply:
         return "".join(f"<div>{item}</div>" for item in shown)
 
 
-def changed_request(parts: Sequence[Media], change: Mapping[str, Any]) -> list[Media]:
-    """The parts of a request with `text` and `input-N` of `change` in place; ConversationError for one that is not there."""
-    inputs = [place for place, part in enumerate(parts) if not isinstance(part, Text)]
-    result = list(parts)
-    for key, value in change.items():
-        if key == "text":
-            result = [part for part in result if not isinstance(part, Text)]
-            result.insert(0, Text(value))
-            inputs = [place for place, part in enumerate(result) if not isinstance(part, Text)]
-    for key, value in change.items():
-        if key.startswith("input-"):
-            number = key.removeprefix("input-")
-            if not number.isdigit() or not 1 <= int(number) <= len(inputs):
-                raise ConversationError(f"replay cannot change {key}: the request has {len(inputs)} media (input-1 …)")
-            result[inputs[int(number) - 1]] = value
-    return result
+def _save(part: Media | PartError, path: Path, error: str) -> Path:
+    if isinstance(part, Media) and part.suffix:
+        return part.save(path.with_name(f"{path.name}{part.suffix}"))
+    words = str(part) if error else f"[{part!r} has no file format; implement encode() to save it]"
+    return Text(words).save(path.with_name(f"{path.name}{ERROR}"))
+
+
+def _written_before(target: Path) -> set[Path]:
+    """The files of an earlier save: its parts by number, its media by digest, as its trace tells them."""
+    try:
+        trace = Trace.from_json((target / TRACE_JSON).read_bytes())
+    except (OSError, ValueError):
+        return set()
+    endings = {kind.suffix for kind in MODALITIES.values() if kind.suffix} | {ERROR}
+    parts = {target / f"{place}{ending}" for place in range(1, len(trace.parts) + 1) for ending in endings}
+    return {*parts, *(path for path in (target / MEDIA).glob("*") if path.stem in trace.media)}
+
+
+def _load(path: Path, facts: Mapping[str, Scalar]) -> Media:
+    """A medium that was saved, with what its file does not hold; IntakeError if it is another by now."""
+    kind = modality(str(facts.get("modality", "text")))
+    medium = kind.decode(path.read_bytes(), path.name)
+    if isinstance(medium, Text) and facts.get("lang"):
+        medium = Text(medium.text, str(facts["lang"]))
+    if isinstance(medium, Embedding):  # its digest is the recipe that made it
+        medium = Embedding(medium.array, medium.space, medium.mask, digest=path.stem)
+    if medium.digest != path.stem:
+        raise IntakeError(
+            f"{path} is not what was saved there (its digest is {medium.digest[:12]}…); restore or delete it"
+        )
+    return medium

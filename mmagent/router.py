@@ -22,15 +22,42 @@ CAPTION, STATES = "caption", "states"
 
 
 @dataclass(frozen=True, slots=True)
-class Routed:
-    """A signal's subgraph with its inputs, and every candidate that was weighed, the chosen one first."""
+class Choice:
+    """The way that was chosen for a modality, why, and every candidate that was weighed, the chosen one first."""
 
     wire: Wire
     path: tuple[str, ...]
     reason: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A signal's subgraph with its inputs, and how it was chosen."""
+
+    choice: Choice
     graph: GraphSpec
     inputs: Mapping[str, Media]
-    candidates: tuple[Candidate, ...]
+
+    @property
+    def wire(self) -> Wire:
+        """Which conditioning is used."""
+        return self.choice.wire
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The tools, in the order in which they run."""
+        return self.choice.path
+
+    @property
+    def reason(self) -> str:
+        """Why this way was chosen."""
+        return self.choice.reason
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every candidate, the chosen one first."""
+        return self.choice.candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +92,11 @@ class _Way:
 
 _WHY = (
     "the signal names it",
-    "a trained projector leads to its space",
+    "a projector leads to its space",
     "it takes the caption",
     "it takes what the signal refers to",
     "it starts from the caption and takes several steps",
+    "it needs nothing",
 )
 
 
@@ -77,34 +105,37 @@ def route(signal: Signal, policy: Policy, cards: Sequence[Card], projectors: Seq
 
     Candidates in order: a tool that the signal names; a projector from the model's space to a generator's; a
     tool that takes the caption; tools and converters that take the media referred to; several steps from the
-    caption. Ties go to fewer steps, the lower cost, then to the name. RouteError lists every candidate with the reason why it was refused.
+    caption; tools that need nothing. Ties go to fewer steps, the lower cost, then to the name. Optional ports
+    are left empty. RouteError lists every candidate with the reason why it was refused.
     """
+    best, choice = _choose(signal, policy, cards, projectors)
+    return Routed(choice, *_build(best, signal, policy))
+
+
+def choose(signal: Signal, policy: Policy, cards: Sequence[Card], projectors: Sequence[Card] = ()) -> Choice:
+    """The way that a signal of that modality would go, before it is written: its states are taken to be there."""
+    return _choose(signal, policy, cards, projectors, promised=True)[1]
+
+
+def _choose(
+    signal: Signal, policy: Policy, cards: Sequence[Card], projectors: Sequence[Card], promised: bool = False
+) -> tuple[_Way, Choice]:
     if policy.limit(signal.modality) == 0:
         raise RouteError(f"{signal.modality} is forbidden by the policy; allow it to have it made")
     weighed = sorted(
-        (_weigh(way, policy) for way in _ways(signal, cards, projectors)),
+        (_weigh(way, policy) for way in _ways(signal, cards, projectors, promised)),
         key=lambda way: (bool(way.refused), way.rank, len(way.steps), way.cost, way.path),
     )
     if not weighed or weighed[0].refused:
         reasons = "; ".join(f"{' → '.join(way.path)}: {way.refused}" for way in weighed) or "no tool makes it"
-        raise RouteError(f"nothing can make {signal.modality}: {reasons}; add a tool whose result is {signal.modality}")
+        raise RouteError(
+            f"nothing can make {signal.modality}: {reasons}; add a tool whose result is {signal.modality}",
+            [_candidate(way, False, way.refused) for way in weighed],
+        )
     best, *others = weighed
     candidates = [_candidate(best, True, _WHY[best.rank])]
     candidates += [_candidate(way, False, way.refused or _lost(way, best)) for way in others]
-    return Routed(best.wire, best.path, _WHY[best.rank], *_build(best, signal, policy), tuple(candidates))
-
-
-def makeable(
-    modalities: Sequence[str], refs: Sequence[Media], policy: Policy, cards: Sequence[Card]
-) -> dict[str, Routed]:
-    """Of `modalities`, those that could be made for a request about `refs`, each with the way it would go now."""
-    found: dict[str, Routed] = {}
-    for modality in modalities:
-        try:
-            found[modality] = route(Signal(modality, "", refs=tuple(refs)), policy, cards)
-        except RouteError:
-            continue
-    return found
+    return best, Choice(best.wire, best.path, _WHY[best.rank], tuple(candidates))
 
 
 def _candidate(way: _Way, accepted: bool, reason: str) -> Candidate:
@@ -133,12 +164,12 @@ def _weigh(way: _Way, policy: Policy) -> _Way:
     return replace(way, refused=refused)
 
 
-def _ways(signal: Signal, cards: Sequence[Card], projectors: Sequence[Card]) -> Iterator[_Way]:
+def _ways(signal: Signal, cards: Sequence[Card], projectors: Sequence[Card], promised: bool) -> Iterator[_Way]:
     tools = [card for card in cards if card.kind != "reasoner"]
     if signal.tool is not None:
         named = [card for card in tools if signal.tool in (card.name, card.short)]
         yield from (_direct(card, signal, rank=0) for card in named)
-    if signal.states is not None:
+    if signal.states is not None or promised:
         yield from _projected(signal, tools, projectors)
     for card in tools:
         if signal.tool not in (card.name, card.short) and _makes(card, signal.modality) is not None:
@@ -152,7 +183,7 @@ def _makes(card: Card, modality: str) -> Port | None:
 
 
 def _projected(signal: Signal, tools: Sequence[Card], projectors: Sequence[Card]) -> Iterator[_Way]:
-    space = signal.states.space if signal.states else ""
+    space = signal.states.space if signal.states else None
     for generator in tools:
         wanted = [port for port in generator.inputs if not port.optional]
         if len(wanted) != 1 or wanted[0].modality != "embedding" or _makes(generator, signal.modality) is None:
@@ -161,7 +192,7 @@ def _projected(signal: Signal, tools: Sequence[Card], projectors: Sequence[Card]
         for projector in projectors:
             source, made = projector.inputs[0].constraints.get("space"), projector.outputs[0].constraints.get("space")
             if made == target:
-                refused = "" if source == space else f"its projector takes {source}, the signal is in {space}"
+                refused = "" if space in (None, source) else f"its projector takes {source}, the signal is in {space}"
                 feeds = {projector.inputs[0].name: (STATES,)}
                 hops = _hop(projector, "embedding"), _hop(generator, signal.modality, wanted[0].name)
                 yield _Way(hops, "embedding", 1, feeds, refused)
@@ -198,7 +229,7 @@ def _direct(card: Card, signal: Signal, rank: int | None = None) -> _Way:
         refused = refused or f"it only changes {signal.modality}, and it is not named"
     wire: Wire = "refs" if used else "text"
     if rank is None:
-        rank = 3 if used else 2
+        rank = 3 if used else 2 if caption else 5
     return _Way((_hop(card, signal.modality),), wire, rank, feeds, refused)
 
 

@@ -1,216 +1,133 @@
-"""A turn as a graph: what converts the media a reasoner cannot see, the reasoner, and what its signals call for.
+"""A turn on its way: it hands out steps to run, takes their results, and ends as a reply.
 
-It knows reasoners by their contract; it holds no memory and runs nothing itself.
+A turn has one step, and one more each time the model looks at what it has made. It keeps to its policy over all of
+them; it knows no engine.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from mmagent.card import Card, Port, Scalar
-from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, TextDelta
-from mmagent.engine.plan import Plan, compile
-from mmagent.errors import GraphError, RouteError
+from mmagent.conversation import Conversation, MediaSegment, Message, Policy, SpanSegment, TextSegment, message
+from mmagent.engine.result import Result
+from mmagent.errors import ConversationError
 from mmagent.graph.library import Library
-from mmagent.graph.routes import routes
-from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text
 from mmagent.model.reasoner import Reasoner
-from mmagent.router import Routed, chain, makeable, port_of, route
-from mmagent.tool import Context, FunctionTool, tool
-from mmagent.trace.record import Served
-
-Swaps = Mapping[str, "str | Mapping[str, Scalar]"]
-"""Replacements by tool name: another tool, or settings for this one."""
-
-DETECTOR = "speech-detector"
+from mmagent.reply import PartError, Replayer, Reply
+from mmagent.step import CompiledStep, Swaps, Words, compile_step
+from mmagent.trace.record import Outcome, Served, StepRun, record
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A run of words in the answer; `at` is when it was complete, in seconds since the pass began."""
-
-    text: str
-    at: float
-
-
-@dataclass
-class Answer:
-    """What a reasoner said in one pass, in order: words, and signals with what became of them."""
-
-    said: list[Words | Served] = field(default_factory=list)
-    first_token: float | None = None
-    began: float = field(default_factory=time.perf_counter)
-
-    def now(self) -> float:
-        """Seconds since the pass began."""
-        return time.perf_counter() - self.began
-
-    def close(self, words: list[str]) -> None:
-        """End a run of words."""
-        text = "".join(words).strip()
-        if text:
-            self.said.append(Words(text, self.now()))
-        words.clear()
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
-    """A pass ready to run: its plan, the media that go in, and where the answer is noted down."""
+    """A request and what has become of it so far. `history` is the conversation before it.
 
-    plan: Plan
-    inputs: Mapping[str, Media]
-    answer: Answer
-    makes: Mapping[str, Routed]
-
-
-@tool(name="in-words.v1", inline=True)
-def in_words(media: Media, texts: list[Text] | None = None) -> Text:
-    """What converters made of a medium, or its plain facts where there is no converter."""
-    found = " ".join(text.text for text in texts or () if text.text.strip())
-    facts = ", ".join(f"{key} {value}" for key, value in media.describe().items())
-    return Text(found or f"{media.modality} that no tool can put into words ({facts})")
-
-
-@tool(name="compose.v1", inline=True)
-def compose(conversation: Conversation, words: list[Text]) -> Conversation:
-    """The conversation with words at the media that the reasoner cannot see."""
-    return conversation.with_words([text.text for text in words])
-
-
-def compile_turn(
-    conversation: Conversation, reasoner: Reasoner, policy: Policy, library: Library, swaps: Swaps | None = None
-) -> Turn:
-    """The graph of one pass over `conversation`: converters, then the reasoner, whose signals are routed and spliced.
-
-    GraphError if a tool that was swapped in does not fit.
+    Iterate it for the steps to run, and give `done` each result before the next; then take `reply`, and `messages`,
+    what the turn adds to the conversation.
     """
-    cards = callable_cards(library)
-    unseen = [
-        item.media
-        for item in _segments(conversation)
-        if item.words is None and item.media.modality not in reasoner.sees
-    ]
-    inputs: dict[str, Media] = {"conversation": conversation}
-    nodes: dict[str, NodeSpec] = {}
-    for number, medium in enumerate(unseen, 1):
-        inputs[f"input-{number}"] = medium
-        nodes |= _to_words(number, medium, cards)
-    words = tuple(f"words-{number}" for number in range(1, len(unseen) + 1))
-    if words:
-        nodes["compose"] = NodeSpec("compose.v1", {"conversation": "conversation", "words": words})
-    nodes["answer"] = NodeSpec("answer.v1", {"conversation": "compose" if words else "conversation"})
-    graph = GraphSpec(
-        name="turn",
-        inputs={name: port_of(name, value) for name, value in inputs.items()},
-        nodes=nodes,
-        outputs={"text": "answer.text"} | ({"conversation": "compose.conversation"} if words else {}),
-        lossy=policy.lossy,
-    )
-    made = makeable([name for name in reasoner.makes if policy.limit(name) > 0], _refs(conversation), policy, cards)
-    known = library.extended(in_words, compose)
-    router = _Router(policy, cards, reasoner.projectors, swaps or {}, known)
-    answer = Answer()
-    offers = {name: _offer(way, cards) or name for name, way in made.items()}
-    known.registry.add(_answer(reasoner, policy, router, offers, answer))
-    plan = compile(known.checked(swapped(graph, swaps or {})), known.registry)
-    return Turn(plan, inputs, answer, made)
+
+    def __init__(
+        self,
+        reasoner: Reasoner,
+        library: Library,
+        history: Conversation,
+        parts: Sequence[str | Media],
+        policy: Policy,
+        look_again: int = 0,
+        swaps: Swaps | None = None,
+    ) -> None:
+        if not parts:
+            raise ConversationError("nothing was asked; give the agent a string or media")
+        self.reasoner, self.library, self.policy = reasoner, library, policy
+        self.look_again, self.swaps = look_again, swaps or {}
+        self.request = self.conversation = history.then(message("user", *parts))
+        self._before = len(history)
+        self._began = time.perf_counter()
+        self._steps: list[StepRun] = []
+        self._outcomes: list[Outcome] = []
+        self._going: CompiledStep | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What the turn adds to the conversation: the request, the answers, and what was shown of them."""
+        return self.conversation.messages[self._before :]
+
+    def compile(self) -> CompiledStep:
+        """The step over the conversation as it is now, under what is left of the policy."""
+        made = [item.modality for item in self._outcomes if item.modality != "text"]
+        return compile_step(self.conversation, self.reasoner, left(self.policy, made), self.library, self.swaps)
+
+    def __iter__(self) -> Iterator[CompiledStep]:
+        while len(self._steps) <= self.look_again and (not self._steps or self._steps[-1].served):
+            self._going = self.compile()
+            yield self._going
+
+    def done(self, result: Result) -> None:
+        """Take in what a step gave; raises the first failure if the model could not answer."""
+        step = self._going
+        if step is None:
+            raise RuntimeError("done() was called before a step was taken")
+        if result.outputs.get("text") is None:
+            result.raise_failure()
+        answer, number = step.answer, len(self._steps)
+        served = {place: item for place, item in enumerate(answer.said) if isinstance(item, Served)}
+        outcomes = [
+            _made(item, place, number, result)
+            if isinstance(item, Served)
+            else Outcome("text", Text(item.text), "", number, place, item.at)
+            for place, item in enumerate(answer.said)
+        ]
+        self._steps.append(StepRun(step.plan.checked, result, served, answer.began - self._began, answer.first_token))
+        self._outcomes += outcomes
+        shown = result.outputs.get("conversation")
+        before = shown if isinstance(shown, Conversation) else self.conversation
+        self.conversation = before.then(Message("assistant", tuple(map(_segment, outcomes, answer.said))))
+        made = tuple(MediaSegment(item.medium) for item in outcomes if item.modality != "text" and item.medium)
+        if made and len(self._steps) <= self.look_again:
+            self.conversation = self.conversation.then(Message("tool", made))
+
+    def reply(self, agent: Replayer) -> Reply:
+        """The reply of the turn that has run, made by `agent`."""
+        seconds = time.perf_counter() - self._began
+        trace, media = record(self.reasoner.name, self.policy, self.request, self._steps, self._outcomes, seconds)
+        parts = (item.medium or PartError(item.modality, self._caption(item), item.error) for item in self._outcomes)
+        return Reply(tuple(parts), trace, media, agent)
+
+    def _caption(self, outcome: Outcome) -> str:
+        return self._steps[outcome.step].served[outcome.place].signal.caption
 
 
-def callable_cards(library: Library) -> list[Card]:
-    """The cards of every tool, and of the graphs that were added as tools."""
-    return [*library.registry.cards(), *(library.card(graph.name) for graph in library.added)]
+def left(policy: Policy, made: Sequence[str]) -> Policy:
+    """What a policy still asks and allows after `made`, the modalities of the spans so far.
+
+    >>> left(Policy(force=("image", "image"), max_spans=3), ["image"]).force
+    ('image',)
+    """
+    force = list(policy.force)
+    for name in made:
+        if name in force:
+            force.remove(name)
+    most = tuple((name, count - made.count(name)) for name, count in policy.most)
+    return replace(policy, force=tuple(force), most=most, max_spans=max(policy.max_spans - len(made), 0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Router:
-    """What routing a signal of this turn takes, beside the signal."""
-
-    policy: Policy
-    cards: Sequence[Card]
-    projectors: Sequence[Card]
-    swaps: Swaps
-    library: Library
-
-    def serve(self, signal: Signal, place: int, at: float, ctx: Context) -> Served:
-        """Route a signal and splice its subgraph in; a signal that cannot be served says why."""
-        try:
-            routed = route(signal, self.policy, self.cards, self.projectors)
-            graph = self.library.checked(swapped(routed.graph, self.swaps))
-        except (RouteError, GraphError) as error:
-            return Served(signal, at, reason=str(error))
-        ctx.splice(compile(graph, self.library.registry), routed.inputs, str(place))
-        return Served(signal, at, routed.wire, routed.path, routed.reason, routed.candidates, graph, routed.inputs)
+def _made(served: Served, place: int, step: int, result: Result) -> Outcome:
+    """What came of a signal: the medium that its subgraph made, or why there is none."""
+    modality = served.signal.modality
+    if served.graph is None:
+        return Outcome(modality, None, served.reason, step, place, served.at)
+    splice = result.spliced[str(place)]
+    found = splice.outputs.get(modality)
+    medium = found[0] if isinstance(found, list) and found else found
+    if isinstance(medium, Media):
+        return Outcome(modality, medium, "", step, place, served.at)
+    cause = next((str(error) for error in splice.failures.values()), "its tools made nothing")
+    return Outcome(modality, None, cause, step, place, served.at)
 
 
-def swapped(graph: GraphSpec, swaps: Swaps) -> GraphSpec:
-    """The graph with tools and settings replaced by tool name."""
-
-    def change(node: NodeSpec) -> NodeSpec:
-        for name in (node.tool, node.tool.rsplit(".v", 1)[0]):
-            new = swaps.get(name)
-            if isinstance(new, str):
-                return replace(node, tool=new)
-            if new is not None:
-                return replace(node, settings={**node.settings, **new})
-        return node
-
-    return replace(graph, nodes={name: change(node) for name, node in graph.nodes.items()})
-
-
-def _segments(conversation: Conversation) -> Iterator[MediaSegment]:
-    return (item for said in conversation for item in said.segments if isinstance(item, MediaSegment))
-
-
-def _refs(conversation: Conversation) -> tuple[Media, ...]:
-    """The media that a reply may be about: the latest first."""
-    return tuple(reversed(conversation.media))
-
-
-def _to_words(number: int, medium: Media, cards: Sequence[Card]) -> dict[str, NodeSpec]:
-    """The nodes that put medium `number` into words. Undeclared audio first passes a visible detector of speech."""
-    source: str = f"input-{number}"
-    start: Port | str = port_of(source, medium)
-    nodes: dict[str, NodeSpec] = {}
-    if medium.modality == "audio" and any(card.short == DETECTOR for card in cards):
-        nodes[f"hear-{number}"] = NodeSpec(DETECTOR, {"audio": source})
-        source, start = f"hear-{number}.speech", "speech"
-    found = next(iter(routes(cards, start, "text", each=True)), None)
-    feeds: dict[str, str] = {"media": f"input-{number}"}
-    if found is not None:
-        more, feeds["texts"] = chain(found.hops, {found.hops[0].input: source}, f"-{number}")
-        nodes |= more
-    nodes[f"words-{number}"] = NodeSpec("in-words.v1", feeds)
-    return nodes
-
-
-def _answer(
-    reasoner: Reasoner, policy: Policy, router: _Router, offers: Mapping[str, str], answer: Answer
-) -> FunctionTool[Any, Any]:
-    """The turn's reasoner as a tool: it speaks, and splices in a subgraph for each signal as it is complete."""
-
-    @tool(name="answer.v1", kind="reasoner", cacheable=False, cost=reasoner.cost, needs=reasoner.needs)
-    def speak(conversation: Conversation, ctx: Context) -> Text:
-        """The model's answer; what it asks for is made beside it."""
-        words: list[str] = []
-        for said in reasoner.speak(conversation, policy, offers, ctx):
-            if isinstance(said, TextDelta):
-                answer.first_token = answer.first_token or answer.now()
-                words.append(said.text)
-                ctx.token(said.text)
-                continue
-            answer.close(words)
-            if isinstance(said, Signal):
-                signal = said if said.refs else replace(said, refs=_refs(conversation))
-                answer.said.append(router.serve(signal, len(answer.said), answer.now(), ctx))
-        answer.close(words)
-        return Text("\n".join(item.text for item in answer.said if isinstance(item, Words)))
-
-    return speak
-
-
-def _offer(way: Routed, cards: Sequence[Card]) -> str:
-    return next((card.doc for card in cards if card.name == way.path[-1]), "")
+def _segment(outcome: Outcome, said: Words | Served) -> TextSegment | SpanSegment:
+    if isinstance(said, Words):
+        return TextSegment(said.text)
+    return SpanSegment(said.signal.modality, said.signal.caption, outcome.medium)

@@ -70,7 +70,7 @@ def test_media_that_the_model_cannot_see_reach_it_in_words() -> None:
     reply = mine("What are these? ", CAT, DOG)
     heard = mine.reasoner.heard[0].messages[-1]  # type: ignore[attr-defined]  # a ScriptedReasoner
     assert [item.words for item in heard.segments if isinstance(item, MediaSegment)] == ["a cat", "a dog"]
-    assert {call.tool for call in reply.trace.calls} >= {"look.v1", "compose.v1", "answer.v1"}
+    assert {call.tool for call in reply.trace.calls} >= {"look.v1", "turn-compose.v1", "turn-answer.v1"}
 
 
 def test_media_that_it_sees_are_left_as_they_are() -> None:

@@ -70,11 +70,20 @@ def test_text_cannot_pass_for_structure() -> None:
         ({"force": ("image", "image"), "most": (("image", 1),)}, "forces 2 image but allows at most 1"),
         ({"max_tokens": 0}, "must be positive"),
         ({"temperature": -1.0}, "must be positive"),
+        ({"force": "speech"}, r"write force=\('speech',\)"),
+        ({"forbid": ("imgae",)}, "names imgae, which cannot be asked for"),
+        ({"force": ("text",)}, "names text, which cannot be asked for"),
+        ({"budget": -1.0}, "budget is seconds"),
+        ({"budget": float("nan")}, "budget is seconds"),
     ],
 )
 def test_a_policy_that_cannot_be_obeyed_is_refused(fields: dict[str, object], text: str) -> None:
     with pytest.raises(ConversationError, match=text):
         Policy(**fields)  # type: ignore[arg-type]
+
+
+def test_limits_may_be_given_as_a_mapping() -> None:
+    assert Policy(most={"image": 2}).most == (("image", 2),)  # type: ignore[arg-type]  # what people type
 
 
 def test_limits_count_per_modality() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmagent import Audio, Constraint, Embedding, Image, Policy, Signal, Speech, Text, Video, tool
+from mmagent import Audio, Constraint, Embedding, Image, Media, Policy, Signal, Speech, Text, Video, tool
 from mmagent.card import Card
 from mmagent.errors import RouteError
-from mmagent.router import Routed, makeable, route
+from mmagent.router import Routed, choose, route
 
 CAT = Image(np.zeros((2, 2, 3), "uint8"))
 HUM = Audio(np.zeros(8, "float32"), 8000)
@@ -46,6 +46,16 @@ def cards(*tools: object) -> list[Card]:
     return [item.card for item in tools]  # type: ignore[attr-defined]  # they are tools
 
 
+def makeable(names: list[str], refs: list[Media], policy: Policy, known: list[Card]) -> set[str]:
+    def can(name: str) -> bool:
+        try:
+            return bool(choose(Signal(name, "", refs=tuple(refs)), policy, known).path)
+        except RouteError:
+            return False
+
+    return {name for name in names if can(name)}
+
+
 def refusal(routed: Routed, path: tuple[str, ...]) -> str:
     return next(item.reason for item in routed.candidates if item.path == path and not item.accepted)
 
@@ -72,6 +82,28 @@ def test_a_projector_to_the_generators_space_comes_before_the_caption() -> None:
     assert (got.path, got.wire) == (("project.v1", "paint.v1"), "embedding")
     assert got.inputs == {"states": states}
     assert got.graph.nodes["paint"].inputs == {"prompt": "project.embedding"}
+
+
+def test_a_generator_behind_a_projector_can_be_offered_before_the_states_are_there() -> None:
+    got = choose(Signal("image", ""), Policy(), cards(paint), cards(project))
+    assert (got.path, got.wire) == (("project.v1", "paint.v1"), "embedding")
+    with pytest.raises(RouteError, match="needs|embedding"):
+        route(Signal("image", "a cat"), Policy(), cards(paint), cards(project))
+
+
+def test_a_tool_that_needs_nothing_comes_last_and_says_so() -> None:
+    @tool(cost=0.001)
+    def silence(seconds: float = 0.1) -> Audio: ...  # type: ignore[empty-body]
+
+    got = route(Signal("audio", "its sound", refs=(CAT,)), Policy(), cards(silence, sonify))
+    assert got.path == ("sonify.v1",)
+    assert route(Signal("audio", "a sound"), Policy(), cards(silence, sonify)).reason == "it needs nothing"
+
+
+def test_refusals_are_kept_as_data() -> None:
+    with pytest.raises(RouteError) as caught:
+        route(Signal("audio", "its sound", refs=(HUM,)), Policy(), cards(sonify))
+    assert [(item.path, item.accepted) for item in caught.value.candidates] == [(("sonify.v1",), False)]  # type: ignore[attr-defined]
 
 
 def test_equal_sizes_never_make_two_spaces_fit() -> None:
@@ -126,7 +158,7 @@ def test_a_refinement_does_not_pass_for_what_was_asked() -> None:
     @tool(cost=0.01)
     def hear(image: Image) -> Text: ...  # type: ignore[empty-body]
 
-    assert set(makeable(["audio", "speech"], [CAT], Policy(), cards(say, hear))) == {"speech"}
+    assert makeable(["audio", "speech"], [CAT], Policy(), cards(say, hear)) == {"speech"}
 
 
 def test_a_setting_without_default_refuses_a_tool() -> None:
@@ -150,8 +182,8 @@ def test_nothing_at_all_says_what_to_add() -> None:
 
 def test_what_can_be_made_depends_on_what_is_there() -> None:
     known = cards(sonify)
-    assert set(makeable(["image", "audio", "video"], [], Policy(), known)) == set()
-    assert set(makeable(["image", "audio", "video"], [CAT], Policy(), known)) == {"audio"}
+    assert makeable(["image", "audio", "video"], [], Policy(), known) == set()
+    assert makeable(["image", "audio", "video"], [CAT], Policy(), known) == {"audio"}
 
 
 def test_media_at_hand_come_before_media_made_on_the_way() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from mmagent.card import Scalar
 from mmagent.conversation import Conversation, Policy, Signal
 from mmagent.engine.events import Event
 from mmagent.engine.result import Result
@@ -18,7 +17,7 @@ from mmagent.trace.transcript import handle, transcribe
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One signal with what became of it; `at` is in seconds since the pass began, `graph` what was spliced in.
+    """One signal with what became of it; `at` is in seconds since the step began, `graph` what was spliced in.
 
     Without a graph, `reason` says why nothing may serve it.
     """
@@ -35,7 +34,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
-    """One pass that has run: its graph, result, and its signals by place. `offset` is when it began in the turn."""
+    """One step that has run: its graph, result, and its signals by place. `offset` is when it began in the turn."""
 
     graph: CheckedGraph
     result: Result
@@ -83,17 +82,13 @@ def record(
             Part(place, part.modality, handle(part.medium) if part.medium else None, part.error, time, part.step)
             for place, (part, time) in enumerate(zip(parts, times))
         ),
-        media={digest: {"modality": medium.modality, **_facts(medium)} for digest, medium in media.items()},
+        media={digest: {"modality": medium.modality, **medium.describe()} for digest, medium in media.items()},
         seconds=seconds,
         first_token=min(tokens, default=None),
         first_audio=min(sounds, default=None),
         version=__version__,
     )
     return trace, media
-
-
-def _facts(medium: Media) -> Mapping[str, Scalar]:
-    return medium.describe()
 
 
 def _step(step: StepRun) -> Step:
