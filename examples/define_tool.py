@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmagent import Agent, Audio, Graph, GraphBuilder, Image, tool
+from mmagent import Agent, Audio, Graph, GraphBuilder, Image, Policy, tool
 
 HERE = Path(__file__).parent
 
@@ -33,8 +33,9 @@ def main(out: Path) -> None:
     melody.save(out / "melody.wav")
 
     agent = Agent("pocket", tools=[sonify])
-    plan = agent.plan("Play this picture.", photo)
-    print("agent: audio would be made by", " → ".join(plan.makes["audio"].path))
+    reply = agent("Play this picture.", photo, policy=Policy(force=("audio",)))
+    print("agent:", reply.parts[-1], "by", " → ".join(reply.trace.routes[0].path))
+    reply.save(out)
 
 
 if __name__ == "__main__":

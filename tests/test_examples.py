@@ -28,10 +28,11 @@ def test_a_modality_of_ones_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.weights
+@pytest.mark.timeout(600)
 def test_a_tool_of_ones_own(tmp_path: Path) -> None:
     out = run("define_tool.py", tmp_path)
-    assert "graph: Audio(" in out and "sonify.v1" in out
-    assert (tmp_path / "melody.wav").exists()
+    assert "graph: Audio(" in out and "agent: Audio(" in out and "by sonify.v1" in out
+    assert (tmp_path / "melody.wav").exists() and list(tmp_path.glob("*.wav")) != [tmp_path / "melody.wav"]
 
 
 @pytest.mark.weights

@@ -80,7 +80,7 @@ class Graph:
 
     # -- running
 
-    def run(self, /, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
+    def run(self, /, **inputs: Media | Sequence[Media] | None) -> dict[str, Any]:
         """Run it on these inputs; its outputs by name. Raises the first failure after the rest has finished.
 
         For a seed, some of the outputs, what is left after a failure, or a record of the calls there is `Engine.run`,
@@ -88,7 +88,7 @@ class Graph:
         """
         return self.engine.run(self, inputs).outputs
 
-    async def arun(self, /, **inputs: Media | Sequence[Media] | None) -> dict[str, Output]:
+    async def arun(self, /, **inputs: Media | Sequence[Media] | None) -> dict[str, Any]:
         """The same without blocking the running event loop."""
         result = await self.engine.arun(self, inputs)
         return result.outputs
