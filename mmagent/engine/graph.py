@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmagent.engine.plan import compile
 from mmagent.engine.run import default_engine
@@ -12,7 +12,6 @@ from mmagent.engine.run import default_engine
 if TYPE_CHECKING:
     from mmagent.card import Card
     from mmagent.engine.plan import Plan
-    from mmagent.engine.result import Output
     from mmagent.engine.run import Engine
     from mmagent.engine.stream import AsyncStream, Stream
     from mmagent.graph.builder import GraphBuilder
