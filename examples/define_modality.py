@@ -30,7 +30,7 @@ class Depth(Media, modality="depth", suffix=".depth", mime="application/x-depth"
     @property
     def array(self) -> np.ndarray[Any, np.dtype[Any]]:
         """The distances `[H, W]`, read-only."""
-        return self.view("metres")
+        return self.view("metres")  # a new view each time: reshaping one in place leaves the value alone
 
     def describe(self) -> dict[str, str | int | float | bool | None]:
         height, width = self.array.shape
