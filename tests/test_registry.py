@@ -161,8 +161,9 @@ def test_a_file_answers_for_its_own_name_and_any_file_for_a_version(shelf: Path)
 
 
 def test_a_tool_in_the_file_of_its_name_is_found_without_importing_the_others(shelf: Path) -> None:
+    before = set(sys.modules)
     assert registry.get("shelf-shout.v1") is not None
-    loaded = {name for name in sys.modules if name.startswith("mmagent.tools.")}
+    loaded = {name for name in set(sys.modules) - before if name.startswith("mmagent.tools.")}
     assert loaded == {"mmagent.tools.shelf_shout"}
 
 

@@ -226,7 +226,7 @@ def test_a_request_is_planned_without_running_anything(
     assert result.exit_code == OK, result.stderr
     found = json.loads(result.stdout)
     assert reasoner.heard == []
-    assert "answer.v1" in [node["tool"] for node in found["nodes"]]
+    assert "turn-answer.v1" in [node["tool"] for node in found["nodes"]]
     assert found["makes"]["image"]["path"] == ["paint.v1"]
     assert found["makes"]["image"]["wire"] == "text"
     assert any(not item["accepted"] and item["reason"] for item in found["makes"]["speech"]["candidates"])
