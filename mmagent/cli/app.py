@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from importlib import import_module
 from typing import Any
@@ -39,7 +41,17 @@ class Commands(click.Group):
             raise click.exceptions.Exit(code_of(error)) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
+            _stop()
             raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _stop() -> None:
+    """Let what still runs come to its end; leave without it if it does not."""
+    engine = sys.modules.get("mmagent.engine.run")
+    if engine is not None and not engine.close_default():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

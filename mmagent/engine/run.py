@@ -202,18 +202,21 @@ class Engine:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
+    def close(self, wait: float = 0.0) -> bool:
         """Unload the tools, end the threads and the loop, and write what is still to be stored.
 
-        All of it is done whatever `unload` of a tool raises; then RunError names the tools that failed.
+        Waits up to `wait` seconds for calls that still run, and returns whether all have ended. All of it is done
+        whatever `unload` of a tool raises; then RunError names the tools that failed.
         """
         self.loop.close()
         self.workers.close()
+        ended = self.workers.join(wait)
         errors = self.instances.close()
         if self.store is not None:
             self.store.flush()
         if errors:
             raise RunError("; ".join(map(str, errors))) from errors[0]
+        return ended
 
     def _begin(self, request: Request, ended: Callable[[], None]) -> Run:
         """A run that can be started; it listens to the request's token until it is over."""
@@ -274,6 +277,9 @@ def _nothing() -> None:
 
 
 _engines: WeakSet[Engine] = WeakSet()
+PATIENCE = 10.0
+"""Seconds that the default engine waits at exit for calls that still run."""
+
 _default: Engine | None = None
 _default_lock = threading.Lock()
 
@@ -286,8 +292,17 @@ def default_engine() -> Engine:
             from mmagent.engine.store import Store
 
             _default = Engine(store=Store())
-            atexit.register(_default.close)
+            atexit.register(close_default)
         return _default
+
+
+def close_default() -> bool:
+    """Close the default engine, if there is one; whether all its calls have ended.
+
+    It waits for them a while: a thread that is in a library's own code when the interpreter goes down takes the
+    process down with it.
+    """
+    return _default is None or _default.close(wait=PATIENCE)
 
 
 def _after_fork() -> None:

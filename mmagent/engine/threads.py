@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -43,6 +44,13 @@ class Workers:
             self._closed = True
             for _ in range(self._threads):
                 self._queue.put(None)
+
+    def join(self, seconds: float) -> bool:
+        """After `close`: wait so long for the workers to be done; whether they are."""
+        until = time.monotonic() + seconds
+        while self._threads and time.monotonic() < until:
+            time.sleep(0.01)
+        return self._threads == 0
 
     def _spawn(self) -> None:
         self._threads += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 
+from mmagent import Engine, GraphBuilder, Text, tool
 from mmagent.engine.cancel import CancelToken
 from mmagent.engine.loop import LoopThread
 from mmagent.engine.threads import Place, Workers, waiting
@@ -133,3 +134,23 @@ def test_a_place_that_is_back_is_given_up_without_effect() -> None:
     hold.set()
     assert second.wait(20)
     workers.close()
+
+
+def test_closing_may_wait_for_calls_that_still_run() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    @tool(name="slow-end.v1")
+    def slow_end(text: Text) -> Text:
+        begun.set()
+        go.wait(20)
+        return text
+
+    builder = GraphBuilder("slow-end")
+    builder.output("text", builder.add("end", slow_end, text=builder.input("text", "text")))
+    engine = Engine()
+    stream = engine.stream(builder.checked(), {"text": Text("a")}, registry=builder.registry)
+    next(iter(stream))
+    assert begun.wait(20)
+    assert not engine.close(wait=0.05)
+    go.set()
+    assert engine.close(wait=20)
