@@ -207,7 +207,8 @@ class Policy:
     """What one request allows, per modality other than text.
 
     `force`: must be made at least once. `forbid`: must not be made. `most`: at most so many of it.
-    `max_tokens` bounds the reply's tokens, `max_caption` a caption's, `max_spans` the spans of a reply.
+    `max_tokens` bounds the reply's tokens, captions among them, and `max_spans` its spans. `max_caption` bounds the
+    tokens of a caption that describes what is made; words to be spoken are as long as the reply's own sentences.
     `budget` is the most seconds that the tools of one part may be expected to take. `lossy` allows lossy
     converters. `seed` makes the reply repeatable. `temperature` 0 is greedy.
     """

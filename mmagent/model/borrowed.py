@@ -9,7 +9,7 @@ the line.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Borrowed:
     """A logits processor for untrained rows, to be run before the grammar; like that, a pure function of the ids.
 
     `parts` are the reply's parts in order: modalities, and `text` for words. The captions of modalities in
-    `said` repeat whole sentences of the reply's words; which ones, the model's probabilities decide. `closers`
+    `said` repeat whole sentences of the reply's words from the first on; how many, the model's probabilities decide. `closers`
     are, for each modality, the ids (bool `[V]`) with which the model closes a caption; `openings` the first
     id of the words that its open token is read as.
     """
@@ -107,19 +107,15 @@ class Borrowed:
     def _repeat(self, said: Sequence[int], caption: Sequence[int], close: int, room: int, row: Tensor) -> None:
         """Leave only what goes on repeating sentences of `said`; nothing is said over again where nothing was said."""
         line = self._line(said)
-        starts = list(self._starts(line))
-        if not starts:
+        start = self._start(line)
+        if start is None:
             return
-        following: set[int] = set()
-        for start in starts:
-            at = start + len(caption)
-            if tuple(line[start:at]) != tuple(caption):
-                continue
-            ended = at == len(line) or bool(caption and line[at - 1] in self.saying.sentences)
-            if ended or room == 0:
-                following.add(close)
-            if at < len(line) and not (ended and self._sentence(line, at) > room):
-                following.add(line[at])
+        at, following = start + len(caption), set()
+        ended = at == len(line) or bool(caption and line[at - 1] in self.saying.sentences)
+        if ended or room == 0:
+            following.add(close)
+        if at < len(line) and not (ended and self._sentence(line, at) > room):
+            following.add(line[at])
         kept = torch.full_like(row, -math.inf)
         chosen = list(following)
         kept[chosen] = row[chosen].clamp(min=-1e4)  # a closer inside the words is said all the same
@@ -136,15 +132,9 @@ class Borrowed:
             line.pop()
         return line
 
-    def _starts(self, line: Sequence[int]) -> Iterator[int]:
-        """Where sentences begin: at the first word of each."""
-        fresh = True
-        for at, number in enumerate(line):
-            if fresh and number in self.saying.words:
-                yield at
-                fresh = False
-            if number in self.saying.sentences:
-                fresh = True
+    def _start(self, line: Sequence[int]) -> int | None:
+        """Where the first word is."""
+        return next((at for at, number in enumerate(line) if number in self.saying.words), None)
 
     def _sentence(self, line: Sequence[int], at: int) -> int:
         """How many ids the sentence has that begins at `at`."""

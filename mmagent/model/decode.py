@@ -6,9 +6,10 @@ It knows embeddings, masks and logits; what the ids mean is the business of its 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Processor = Callable[[Sequence[Sequence[int]], "Tensor"], "Tensor"]
-"""Generated ids of each row and logits `[B, V + n]` to logits."""
+"""Generated ids of each row and logits `[B, V + n]` to logits. Which ids it leaves above −∞ depends on the ids alone."""
 
 Chooser = Callable[["Tensor"], list[int]]
 """Logits `[B, V + n]` to the next id of each row."""
@@ -34,64 +35,97 @@ class Step:
 
 
 class Prefix:
-    """A prompt's beginning, read once and continued many times."""
+    """Beginnings of prompts, one a row, read once and continued many times."""
 
-    def __init__(self, rows: SignalRows, ids: Sequence[int]) -> None:
-        self.ids, self._rows = tuple(ids), rows
-        self._cache = rows.backbone.cache()
+    def __init__(self, rows: SignalRows, prompts: Sequence[Sequence[int]]) -> None:
+        self.prompts = tuple(tuple(ids) for ids in prompts)
+        self._rows, self._cache = rows, rows.backbone.cache()
+        inputs, self._mask = _pad_left([rows.embed(ids) for ids in self.prompts])  # [B, T, E], [B, T]
         with torch.no_grad():
-            inputs = rows.embed(self.ids)[None]  # [1, T, E]
-            self.n_positions = inputs.shape[1]
-            found = rows.backbone.forward(inputs, torch.ones(1, self.n_positions, dtype=torch.long), self._cache)
-        self._last = found.logits[0, -1].log_softmax(-1)  # [V]
+            found = rows.backbone.forward(inputs, self._mask, self._cache)
+        self._last = found.logits[:, -1].log_softmax(-1)  # [B, V]
 
-    def log_likelihood(self, ids: Sequence[int]) -> float:
-        """The log-probability, in nats, of going on with `ids`, by the backbone's own logits."""
-        rest = torch.tensor(ids)
-        total = self._last[rest[0]]
+    def resume(self) -> tuple[Any, Tensor]:
+        """A cache to go on from, and the mask `[B, T]` of what it holds.
+
+        The cache is a copy, a few MB: not every cache can be cut back, and replies in other threads share this one.
+        """
+        return copy.deepcopy(self._cache), self._mask
+
+    def log_likelihoods(self, ids: Sequence[int]) -> list[float]:
+        """The log-probability, in nats, of going on with `ids` after each prompt, by the backbone's own logits."""
+        rest = torch.tensor(ids)  # [n]
+        total = self._last[:, rest[0]]  # [B]
         if len(ids) > 1:
-            mask = torch.ones(1, self.n_positions + len(ids) - 1, dtype=torch.long)
-            cache = copy.deepcopy(self._cache)  # a few MB; not every cache can be cut back, and threads share this one
+            cache, mask = self.resume()
+            mask = torch.cat([mask, mask.new_ones(len(mask), len(ids) - 1)], dim=1)
             with torch.no_grad():
-                inputs = self._rows.embed(ids[:-1])[None]
+                inputs = self._rows.embed(ids[:-1]).expand(len(mask), -1, -1)  # [B, n - 1, E]
                 found = self._rows.backbone.forward(inputs, mask, cache, keep=len(ids) - 1)
-            total = total + found.logits[0].log_softmax(-1).gather(1, rest[1:, None]).sum()
-        return float(total)
+                logs = found.logits.log_softmax(-1)  # [B, n - 1, V]
+            total = total + logs.gather(-1, rest[1:, None].expand(len(mask), -1, 1)).sum(dim=(1, 2))
+        return [float(number) for number in total]
 
 
 def decode(
     rows: SignalRows, prompts: Sequence[Sequence[int]], processors: Sequence[Processor], choose: Chooser,
-    ends: Collection[int],
+    ends: Collection[int], prefix: Prefix | None = None,
 ) -> Iterator[Step]:  # fmt: skip
     """Continue `prompts`, each as it would be alone, until each has chosen an id of `ends`.
 
-    The processors see to it that every row ends. A row's end id comes with the state of the token before it, so
-    that every token of a reply has one.
+    `prefix` holds what stands before each of them. The processors see to it that every row ends. A row's end id
+    comes with the state of the token before it, so that every token of a reply has one. Where the processors
+    leave every row one id alone, the model is not asked: such ids are read together with the next one.
     """
-    device = rows.into.device
-    cache = rows.backbone.cache()
+    cache, mask = prefix.resume() if prefix else (rows.backbone.cache(), torch.zeros(len(prompts), 0, dtype=torch.long))
     fed = [list(prompt) for prompt in prompts]
     said: list[list[int]] = [[] for _ in prompts]
     open_rows = [True] * len(prompts)
-    mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=device)  # [B, S]
+    forced: list[list[int]] = []  # ids of each row, chosen since the last pass
     while any(open_rows):
         inputs, counted = _pad_left([rows.embed(ids) for ids in fed])  # [B, T, E], [B, T]
-        mask = torch.cat([mask, counted.to(device)], dim=1)
+        mask = torch.cat([mask, counted], dim=1)  # [B, S]
         with torch.no_grad():
             found = rows.backbone.forward(inputs, mask, cache)
+            for at, ids in enumerate(forced, 1):
+                after = [-1 - rows.n_positions(row[at:]) for row in fed]  # where the id before each of these ends
+                yield _step(ids, open_rows, found.hidden[range(len(fed)), after])
             hidden = found.hidden[:, -1]  # [B, D]
             logits = rows.logits(found.logits[:, -1], hidden)  # [B, V + n]
             for process in processors:
                 logits = process(said, logits)
         chosen = choose(logits)
-        step = tuple(number if going else None for number, going in zip(chosen, open_rows))
-        yield Step(step, hidden)
+        yield _step(chosen, open_rows, hidden)
         open_rows = [going and number not in ends for number, going in zip(chosen, open_rows)]
         # A row that has ended is fed its end id on: it is not looked at again, and rows do not see each other.
-        fed = [[number] for number in chosen]
-        for row, number, going in zip(said, chosen, open_rows):
-            if going:
-                row.append(number)
+        fed, forced = [[number] for number in chosen], []
+        _add(said, chosen, open_rows)
+        while all(open_rows) and (only := _only(processors, said, logits, ends)):
+            forced.append(only)
+            _add(fed, only, open_rows)
+            _add(said, only, open_rows)
+
+
+def _step(chosen: Sequence[int], going: Sequence[bool], hidden: Tensor) -> Step:
+    return Step(tuple(number if goes else None for number, goes in zip(chosen, going)), hidden)
+
+
+def _add(rows: Sequence[list[int]], chosen: Sequence[int], going: Sequence[bool]) -> None:
+    for row, number, goes in zip(rows, chosen, going):
+        if goes:
+            row.append(number)
+
+
+def _only(
+    processors: Sequence[Processor], said: Sequence[Sequence[int]], like: Tensor, ends: Collection[int]
+) -> list[int] | None:
+    """The next id of every row, if each has one alone that may follow and it ends nothing."""
+    logits = torch.zeros_like(like)
+    for process in processors:
+        logits = process(said, logits)
+    allowed = logits > -math.inf  # [B, V + n]
+    chosen = [int(number) for number in allowed.int().argmax(dim=-1)]
+    return chosen if bool((allowed.sum(dim=-1) == 1).all()) and not set(chosen) & set(ends) else None
 
 
 def _pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

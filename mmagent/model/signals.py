@@ -110,6 +110,10 @@ class SignalRows(nn.Module):
             embedded = embedded.masked_scatter(own[:, None], self.into[numbers[own] - self.table.base])
         return embedded
 
+    def n_positions(self, ids: Sequence[int]) -> int:
+        """How many embeddings ids are read as."""
+        return sum(len(self.reads.get(number, (number,))) for number in ids)
+
     def logits(self, frozen: Tensor, hidden: Tensor) -> Tensor:
         """The logits `[B, V + n]` over tokens and signals, from the backbone's own `[B, V]` and its states `[B, D]`."""
         return torch.cat([frozen, hidden @ self.out.T], dim=-1)

@@ -25,19 +25,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one reply may hold: at least `force` and at most `limit` spans of a modality, `max_spans` in all, and
-    `max_tokens` ids, the end token apart. A forced span keeps room for a caption of `room` ids."""
+    """What one reply may hold: at least `force` and at most `limit` spans of a modality, `max_spans` in all, captions
+    of `caption` ids at most, and `max_tokens` ids, the end token apart. A forced span keeps room for a caption of
+    `room` ids."""
 
     force: Mapping[str, int]
     limit: Mapping[str, int]
     max_spans: int
-    max_caption: int
+    caption: Mapping[str, int]
     max_tokens: int
     room: int = 1
 
     @classmethod
-    def of(cls, policy: Policy, table: SignalTable, makeable: Collection[str]) -> Rules:
-        """The rules of a policy where only `makeable` can be made; ModelError when they cannot all be kept."""
+    def of(cls, policy: Policy, table: SignalTable, makeable: Collection[str],
+           wanted: Sequence[str] = (), said: Collection[str] = ()) -> Rules:  # fmt: skip
+        """The rules of a policy where only `makeable` can be made; ModelError when they cannot all be kept.
+
+        What is `wanted` is forced like the policy's own, as far as it fits. Captions of `said` repeat the reply,
+        so its length alone bounds them.
+        """
         for modality in policy.force:
             if modality not in makeable:
                 can = ", ".join(makeable) or "nothing"
@@ -50,10 +56,18 @@ class Rules:
         least = sum(number * (2 + table[name].k) for name, number in force.items())
         if least > policy.max_tokens:
             raise ModelError(f"forced spans take {least} tokens, max_tokens is {policy.max_tokens}; raise it")
-        # Half of the reply is kept for captions of forced spans, so that long words before them cannot starve them.
-        spare = max(0, policy.max_tokens // 2 - least) // count if count else 0
-        room = min(policy.max_caption, 1 + spare)
-        return cls(force, limit, policy.max_spans, policy.max_caption, policy.max_tokens, room)
+        # Half of the reply is kept for forced spans, so that long words before them cannot starve them.
+        half = policy.max_tokens // 2
+        for name in dict.fromkeys(wanted):
+            size = 2 + table[name].k
+            fits = min(limit[name], wanted.count(name)) - force.get(name, 0)
+            more = max(0, min(fits, policy.max_spans - count, (half - least) // size))
+            if more:
+                force[name] = force.get(name, 0) + more
+                count, least = count + more, least + more * size
+        room = 1 + max(0, half - least) // count if count else 1
+        caption = {name: policy.max_tokens if name in said else policy.max_caption for name in table.modalities}
+        return cls(force, limit, policy.max_spans, caption, policy.max_tokens, room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +210,8 @@ class SpanGrammar:
         return {name: count for name, count in rest.items() if count > 0}
 
     def _reserve(self, missing: Mapping[str, int]) -> int:
-        return sum(count * (1 + self.rules.room + self.table[name].k) for name, count in missing.items())
+        rooms = {name: min(self.rules.room, self.rules.caption[name]) for name in missing}
+        return sum(count * (1 + rooms[name] + self.table[name].k) for name, count in missing.items())
 
     def _in_text(self, state: SpanState, mask: Tensor) -> None:
         left, missing = self.rules.max_tokens - state.used, self.missing(state)
@@ -229,7 +244,7 @@ class SpanGrammar:
 
     def _room(self, state: SpanState, span: Span) -> int:
         left = self.rules.max_tokens - state.used - span.row.k - self._reserve(self.missing(state))
-        return max(0, min(self.rules.max_caption - len(span.caption), left))
+        return max(0, min(self.rules.caption[span.modality] - len(span.caption), left))
 
     def _in_caption(self, state: SpanState, span: Span, mask: Tensor) -> None:
         if not span.caption:

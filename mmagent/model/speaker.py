@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -10,29 +11,28 @@ from torch import Tensor
 
 from mmagent.conversation import (
     Conversation,
-    MediaSegment,
-    Message,
     Policy,
     Said,
-    Segment,
     Signal,
     SpanOpened,
-    SpanSegment,
     TextDelta,
-    TextSegment,
 )
 from mmagent.media import Embedding, Media
 from mmagent.model.asking import Asking
 from mmagent.model.backbones import Backbone
 from mmagent.model.borrowed import TEXT, Borrowed, Saying
-from mmagent.model.decode import Processor, Sampler, decode
-from mmagent.model.prompt import Prompter, described
+from mmagent.model.decode import Prefix, Processor, Sampler, decode
+from mmagent.model.prompt import Prompter, refs_of
 from mmagent.model.repeats import RepeatPenalty
+from mmagent.model.shots import Shots
 from mmagent.model.signals import SignalRows, SignalTable
 from mmagent.model.spans import Rules, Span, SpanGrammar, TextRun, Vocabulary, parse
 from mmagent.model.spec import ModelSpec, OutputSpec
 from mmagent.model.tokens import TextStream, Tokens
+from mmagent.model.unheard import Unheard
 from mmagent.tool import Context
+
+MOST_BEGINNINGS = 8  # of some 100 tokens, a few MB each
 
 
 class Speaker:
@@ -47,7 +47,11 @@ class Speaker:
             backbone.n_vocab, tokens.n_ids, tokens.controls, tokens.ends, tokens.lines, tokens.words
         )
         self.asking = Asking(self.rows, spec)
-        self.prompter = Prompter(tokens, self.table, spec.system, spec.context)
+        self._said = frozenset(name for name, output in spec.outputs.items() if output.caption == "said")
+        self.prompter = Prompter(tokens, self.table, spec.system, spec.context, echoes=self._said)
+        self._shots = Shots(spec, tokens, self.prompter)
+        self._beginnings: dict[tuple[int, ...], Prefix] = {}
+        self._lock = threading.Lock()
         self._closers = {name: self._closing(output) for name, output in spec.outputs.items()}
         self._openings = {name: tokens.content(output.opening)[0] for name, output in spec.outputs.items()}
         self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content(" ")[-1])
@@ -59,19 +63,38 @@ class Speaker:
         if ctx is not None:
             ctx.check()
         makeable = [name for name in self.table.modalities if name in modalities and policy.limit(name) > 0]
-        rules = Rules.of(policy, self.table, makeable)
-        grammar = SpanGrammar(self.table, self.vocabulary, rules)
+        Rules.of(policy, self.table, makeable)  # what cannot be kept is said before anything is weighed
         parts = plan(self.asking.parts(conversation, makeable), policy.force)
-        prompt = self.prompter.ids(conversation, policy.max_tokens, self._shots(conversation, parts))
-        said = frozenset(name for name, output in self.spec.outputs.items() if output.caption == "said")
-        borrowed = Borrowed(grammar, parts, self._closers, self._openings, said, self._saying)
+        wanted = [part for part in parts if part != TEXT]
+        grammar = SpanGrammar(self.table, self.vocabulary, Rules.of(policy, self.table, makeable, wanted, self._said))
+        shots = self._shots.of(conversation, parts)
+        prompt = self.prompter.ids(conversation, policy.max_tokens, shots)
+        prefix = self._beginning(prompt, self.prompter.beginning(conversation, shots))
+        rest = prompt[len(prefix.prompts[0]) :] if prefix else prompt
+        borrowed = Borrowed(grammar, parts, self._closers, self._openings, self._said, self._saying)
         reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
-        ends = self.backbone.tokens.ends
-        processors: list[Processor] = [RepeatPenalty(self.table), borrowed, grammar]
-        for step in decode(self.rows, [prompt], processors, Sampler(policy.temperature, policy.seed), ends):
+        ends, choose = self.backbone.tokens.ends, Sampler(policy.temperature, policy.seed)
+        unheard = Unheard(self.table, self._shots.unheard(shots, conversation), self._said)
+        processors: list[Processor] = [RepeatPenalty(self.table), unheard, borrowed, grammar]
+        for step in decode(self.rows, [rest], processors, choose, ends, prefix):
             yield from reply.hear(step.hidden[0], step.ids[0] if step.ids[0] not in ends else None)
             if ctx is not None:
                 ctx.check()
+
+    def _beginning(self, prompt: Sequence[int], beginning: Sequence[int]) -> Prefix | None:
+        """The prompt's beginning, read already where an earlier prompt began alike.
+
+        Where it is cut depends on the conversation alone, so a reply does not depend on what was said before it.
+        """
+        ids = tuple(beginning)
+        if not ids or len(prompt) <= len(ids) or tuple(prompt[: len(ids)]) != ids:
+            return None
+        with self._lock:
+            found = self._beginnings.pop(ids, None) or Prefix(self.rows, [ids])
+            self._beginnings[ids] = found  # the last one used stands last
+            while len(self._beginnings) > MOST_BEGINNINGS:
+                del self._beginnings[next(iter(self._beginnings))]
+            return found
 
     def _closing(self, output: OutputSpec) -> Tensor:
         """The ids, bool `[V]`, that close a caption: the closing sign, a line break, the end of the reply."""
@@ -80,34 +103,6 @@ class Speaker:
         sign = output.closing.strip()[:1]
         found[list(tokens.lines | (tokens.matching(f"^{re.escape(sign)}") if sign else frozenset()))] = True
         return found
-
-    def _shots(self, conversation: Conversation, parts: Sequence[str]) -> list[Message]:
-        """Exchanges that show how what the reply will hold is asked for, and how media in words are answered about.
-
-        Those about media stand last, and alone where the only other ones would show how words are spoken: the
-        nearer an exchange, the more a small model takes after it.
-        """
-        seen = [
-            message
-            for name in dict.fromkeys(media.modality for media in reversed(refs_of(conversation)))
-            if name in self.spec.inputs
-            for shot in self.spec.inputs[name].shots
-            for message in _exchange(f"{described(name, shot.shown)}\n{shot.request}", TextSegment(shot.words))
-        ]
-        asked = [
-            message
-            for name in dict.fromkeys(part for part in parts if part != TEXT)
-            if not (seen and self.spec.outputs[name].caption == "said")
-            for shot in self.spec.outputs[name].shots
-            for message in _exchange(
-                shot.request, *([TextSegment(shot.words)] if shot.words else []), SpanSegment(name, shot.caption)
-            )
-        ]
-        return [*asked, *seen]
-
-
-def _exchange(request: str, *reply: Segment) -> tuple[Message, Message]:
-    return Message("user", (TextSegment(request),)), Message("assistant", reply)
 
 
 class Reply:
@@ -168,13 +163,6 @@ def plan(weighed: Sequence[str], force: Sequence[str]) -> tuple[str, ...]:
     if "speech" in parts and TEXT not in parts:
         parts.insert(0, TEXT)
     return tuple(parts)
-
-
-def refs_of(conversation: Conversation) -> tuple[Media, ...]:
-    """What a request is about: the media of the user's last message, the last one first."""
-    last = next((item for item in reversed(conversation.messages) if item.role == "user"), None)
-    media = [item.media for item in last.segments if isinstance(item, MediaSegment)] if last else []
-    return tuple(reversed(media))
 
 
 def _reads(spec: ModelSpec, table: SignalTable, tokens: Tokens) -> dict[int, list[int]]:

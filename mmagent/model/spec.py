@@ -79,7 +79,7 @@ class ModelSpec(_Part):
 
     `system` opens every conversation that has no system message of its own. A prompt and its reply take
     `context` tokens at most. `plain` are requests answered in words alone; they are more probable than any
-    other by `prior` nats.
+    other by `prior` nats, and a clause asks for media on its own where that is more probable by `margin` nats.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -91,6 +91,7 @@ class ModelSpec(_Part):
     outputs: dict[str, OutputSpec] = Field(default_factory=dict)
     plain: RequestSpec | None = None
     prior: float = 0.0
+    margin: float = 3.0
     cost: float = 5.0
     memory: int = 0
 

@@ -74,13 +74,13 @@ class Tokens:
         """The text of ids, exactly: control tokens are written out and nothing is tidied up."""
         return str(self._pieces.decode(list(ids), skip_special_tokens=False))
 
-    def prompt(self, turns: Sequence[Turn]) -> list[int]:
-        """The ids of a conversation up to where the assistant speaks, by the model's chat template.
+    def prompt(self, turns: Sequence[Turn], generate: bool = True) -> list[int]:
+        """The ids of a conversation by the model's chat template, up to where the assistant speaks if `generate`.
 
         Every turn's content comes as ids already and goes in where the template puts it.
         """
         marks = [f"Q{secrets.token_hex(16)}Q" for _ in turns]
-        rendered = self.template.render([(turn.role, mark) for turn, mark in zip(turns, marks)])
+        rendered = self.template.render([(turn.role, mark) for turn, mark in zip(turns, marks)], generate)
         contents = {mark: turn.ids for turn, mark in zip(turns, marks)}
         ids: list[int] = []
         for part in re.split(f"({'|'.join(marks)})", rendered) if marks else [rendered]:

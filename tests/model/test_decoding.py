@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,16 +117,72 @@ def test_a_tokenizer_that_does_not_fit_the_model_is_refused(backbone_of: Make, t
 
 def test_a_prefix_gives_the_likelihood_of_what_follows_and_keeps_nothing_of_it(backbone: CausalBackbone) -> None:
     rows = rows_of(backbone)
-    prefix = Prefix(rows, [7, 8, 9])
-    with torch.no_grad():
-        inputs = backbone.embed(torch.tensor([[7, 8, 9, 10, 11]]))
-        found = backbone.forward(inputs, torch.ones(1, 5, dtype=torch.long), backbone.cache(), keep=5)
-        logs = found.logits[0].log_softmax(-1)
+    prompts = [[7, 8, 9], [30], [14, 15, 16, 17]]
+    prefix = Prefix(rows, prompts)
+    wanted = []
+    for prompt in prompts:
+        with torch.no_grad():
+            inputs = backbone.embed(torch.tensor([[*prompt, 10, 11]]))
+            n = len(prompt)
+            found = backbone.forward(inputs, torch.ones(1, n + 2, dtype=torch.long), backbone.cache(), keep=n + 2)
+            logs = found.logits[0].log_softmax(-1)
+        wanted.append([float(logs[n - 1, 10]), float(logs[n, 11] + logs[n + 1, 12])])
     for _ in range(2):
-        assert prefix.log_likelihood([10, 11, 12]) == pytest.approx(
-            float(logs[2, 10] + logs[3, 11] + logs[4, 12]), abs=1e-3
-        )
-        assert prefix.log_likelihood([10]) == pytest.approx(float(logs[2, 10]), abs=1e-4)
+        assert prefix.log_likelihoods([10, 11, 12]) == pytest.approx([sum(item) for item in wanted], abs=1e-3)
+        assert prefix.log_likelihoods([10]) == pytest.approx([item[0] for item in wanted], abs=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_going_on_from_a_prefix_says_what_the_whole_prompt_says(backbone_of: Make, family: str) -> None:
+    rows = rows_of(backbone_of(family), reads=True)
+    beginnings, rest = [[7, 8, 9], [30]], [[10, 11], [rows.table["image"].open, 12, 13]]
+    prefix = Prefix(rows, beginnings)
+    for _ in range(2):
+        found = list(itertools.islice(decode(rows, rest, [], Sampler(), (), prefix), 8))
+        whole = list(itertools.islice(decode(rows, [a + b for a, b in zip(beginnings, rest)], [], Sampler(), ()), 8))
+        assert [step.ids for step in found] == [step.ids for step in whole]
+        for one, other in zip(found, whole):
+            torch.testing.assert_close(one.hidden, other.hidden, rtol=1e-3, atol=1e-3)
+
+
+class Passes:
+    """A backbone that counts the positions of each pass."""
+
+    def __init__(self, backbone: CausalBackbone) -> None:
+        self._backbone, self.lengths = backbone, list[int]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backbone, name)
+
+    def forward(self, inputs: torch.Tensor, *rest: Any, **options: Any) -> Any:
+        self.lengths.append(inputs.shape[1])
+        return self._backbone.forward(inputs, *rest, **options)
+
+
+def test_ids_that_nothing_else_can_follow_are_read_in_one_pass_and_have_their_states(backbone: CausalBackbone) -> None:
+    rows = rows_of(backbone, reads=True)  # the open id is read as three positions
+    opens, script = rows.table["image"].open, [20, rows.table["image"].open, 21, 22, 3]
+
+    def script_of(spread: float) -> Any:
+        def follow(said: Any, logits: torch.Tensor) -> torch.Tensor:
+            found = torch.full_like(logits, -spread)
+            found[:, script[len(said[0])]] = 9.0
+            return found
+
+        return follow
+
+    fast, slow = Passes(backbone), Passes(backbone)
+    steps = []
+    for passes, spread in ((fast, math.inf), (slow, 9.0)):
+        rows.backbone = passes
+        steps.append(list(decode(rows, [[7, 8], [9]], [script_of(spread)], Sampler(), ends={3})))
+    rows.backbone = backbone
+    assert opens in script
+    assert [step.ids for step in steps[0]] == [step.ids for step in steps[1]] == [(number,) * 2 for number in script]
+    for one, other in zip(*steps):
+        torch.testing.assert_close(one.hidden, other.hidden, rtol=1e-3, atol=1e-3)
+    assert fast.lengths == [2, 6]  # the prompt, then 20, three for the open id, 21, 22
+    assert slow.lengths == [2, 1, 3, 1, 1]
 
 
 def test_rows_that_have_ended_are_left_alone_until_all_have(backbone: CausalBackbone) -> None:

@@ -33,7 +33,8 @@ def rules(draw: st.DrawFn) -> Rules:
         max_caption=draw(st.integers(1, 6)), max_tokens=max(1, least + draw(st.integers(0, 40))),
     )  # fmt: skip
     makeable = [name for name in names if name in force or draw(st.booleans())]
-    return Rules.of(policy, TABLE, makeable)
+    wanted = draw(st.lists(st.sampled_from(makeable), max_size=3)) if makeable else []
+    return Rules.of(policy, TABLE, makeable, wanted, draw(st.sets(st.sampled_from(names))))
 
 
 def borrowed(grammar: SpanGrammar, parts: tuple[str, ...], said: frozenset[str] = frozenset()) -> Borrowed:
@@ -79,7 +80,7 @@ def obeys(rules: Rules, ids: list[int]) -> None:
         assert span.complete
         assert [ids[at] for at in span.signals] == list(span.row.signals)
         assert list(span.signals) == list(range(span.signals[0], span.signals[0] + span.row.k))
-        assert 1 <= len(span.caption) <= rules.max_caption
+        assert 1 <= len(span.caption) <= rules.caption[span.modality]
         assert span.caption[0] in range(6, 20)
         assert all(VOCABULARY.caption[number] for number in span.caption)
     for part in parts:
@@ -147,7 +148,28 @@ def test_what_is_forced_is_opened_when_the_budget_just_suffices() -> None:
 
 def test_long_words_do_not_starve_the_caption_of_a_forced_span() -> None:
     found = Rules.of(Policy(force=("speech",), max_tokens=40, max_caption=10), TABLE, list(SIZES))
-    assert found.room == 10
+    words = [7] * (40 - 1 - 10 - 2)
+    assert SpanGrammar(TABLE, VOCABULARY, found).allowed(words[1:])[7]
+    assert not SpanGrammar(TABLE, VOCABULARY, found).allowed(words)[7]
+
+
+def test_half_of_the_reply_is_kept_for_captions_that_repeat_the_other_half() -> None:
+    policy = Policy(max_tokens=40, max_caption=5)
+    found = Rules.of(policy, TABLE, list(SIZES), wanted=["speech"], said={"speech"})
+    grammar = SpanGrammar(TABLE, VOCABULARY, found)
+    words = [7] * 20
+    assert not grammar.allowed(words)[7] and grammar.allowed(words)[TABLE["speech"].open]
+    assert grammar.caption_room([*words, TABLE["speech"].open]) == 17
+    assert grammar.caption_room([*words[:9], TABLE["image"].open]) == 5
+
+
+def test_what_is_wanted_is_forced_as_far_as_the_policy_and_the_length_let_it() -> None:
+    wanted = ["image", "image", "audio", "speech"]
+    policy = Policy(most=(("image", 1),), forbid=("speech",), max_spans=2)
+    assert Rules.of(policy, TABLE, list(SIZES), wanted).force == {"image": 1, "audio": 1}
+    assert Rules.of(Policy(max_tokens=12), TABLE, list(SIZES), wanted).force == {"image": 1}
+    assert Rules.of(Policy(max_spans=3), TABLE, ["image"], wanted).force == {"image": 2}
+    assert Rules.of(Policy(force=("image",)), TABLE, list(SIZES), ["image"]).force == {"image": 1}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +245,7 @@ def test_closing_the_line_closes_the_caption() -> None:
     assert found[LINE] == -math.inf
 
 
-def test_a_said_caption_repeats_whole_sentences_of_the_words() -> None:
+def test_a_said_caption_repeats_whole_sentences_from_the_first_on() -> None:
     words, row = [7, 8, STOP, 9, 10, STOP], TABLE["speech"]
     replies = set()
     grammar = free(("text", "speech")).grammar
@@ -235,7 +257,7 @@ def test_a_said_caption_repeats_whole_sentences_of_the_words() -> None:
             values = speak([ids], 3 * torch.randn(1, TABLE.end, generator=generator))
             ids.append(int(grammar([ids], values)[0].argmax()))
         replies.add(parts[-1].caption)
-    assert replies == {(7, 8, STOP), (9, 10, STOP), (7, 8, STOP, 9, 10, STOP)}
+    assert replies == {(7, 8, STOP), (7, 8, STOP, 9, 10, STOP)}
 
 
 def test_a_sentence_that_would_be_cut_is_not_begun() -> None:

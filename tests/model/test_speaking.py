@@ -24,7 +24,7 @@ from mmagent.conversation import (
 from mmagent.errors import Cancelled, ModelError, UnknownName
 from mmagent.media import Image, Points, Speech
 from mmagent.model import MMLM, Reasoner, ScriptedReasoner, load_model, models
-from mmagent.model.asking import request_of, sentences
+from mmagent.model.asking import Asking, Weighed, clauses, request_of, sentences
 from mmagent.model.spec import read_spec
 
 Make = Callable[..., Any]
@@ -104,11 +104,12 @@ def test_a_signal_has_the_states_of_its_k_tokens(model: MMLM) -> None:
 
 
 def test_speech_says_what_the_words_say(model: MMLM) -> None:
-    policy = Policy(force=("speech",), forbid=("image",), max_tokens=60, max_caption=30)
+    policy = Policy(force=("speech",), forbid=("image",), max_tokens=60, max_caption=2)
     said = say(model, policy=policy)
     words = " ".join("".join(item.text for item in said if isinstance(item, TextDelta)).split())
     spoken = next(item.caption for item in said if isinstance(item, Signal))
-    assert spoken and spoken in words.replace("\ufffd", "")  # a random model says halves of characters
+    # A random model says halves of characters.
+    assert spoken and words.replace("\ufffd", "").startswith(spoken.replace("\ufffd", ""))
 
 
 def test_the_same_request_and_seed_give_the_same_reply(model: MMLM) -> None:
@@ -194,14 +195,49 @@ def test_what_somebody_spoke_is_a_request_and_what_a_picture_shows_is_not() -> N
 
 def test_a_request_is_weighed_sentence_by_sentence(model: MMLM) -> None:
     model.load()
-    weighed = model._loaded().asking.weigh("Who sat? Draw a cat.", ["image"])
-    assert [item.sentence for item in weighed] == ["Who sat?", "Draw a cat."]
-    assert all(set(item.scores) == {"text", "image"} for item in weighed)
+    weighed = model._loaded().asking.weigh("Who sat? Draw a cat, then say it.")
+    assert [item.words for item in weighed] == ["Who sat?", "Draw a cat, then say it."]
+    assert [[part.words for part in item.clauses] for item in weighed] == [[], ["Draw a cat,", "then say it."]]
+    assert all(set(item.scores) == {"text", "image", "speech"} for item in (*weighed, *weighed[1].clauses))
+
+
+def test_of_a_long_request_the_first_and_the_last_sentences_are_weighed_without_their_clauses(model: MMLM) -> None:
+    model.load()
+    weighed = model._loaded().asking.weigh(" ".join(f"One, {number}." for number in range(20)))
+    assert [item.words for item in weighed] == [f"One, {number}." for number in (0, 1, 2, 3, 16, 17, 18, 19)]
+    assert not any(item.clauses for item in weighed)
+
+
+def test_a_clause_asks_on_its_own_only_where_it_says_so_clearly() -> None:
+    def weighed(image: float, *within: Weighed) -> Weighed:
+        return Weighed("x", {"image": image, "speech": 0.0, "text": 1.0}, within)
+
+    speech = Weighed("x", {"image": 0.0, "speech": 9.0, "text": 1.0})
+    assert weighed(5.0, speech, weighed(3.0)).kinds(margin=3.0) == ["image", "speech"]
+    assert weighed(5.0, speech, weighed(4.5)).kinds(margin=3.0) == ["speech", "image"]
+    assert weighed(0.5, weighed(3.5), weighed(0.0)).kinds(margin=3.0) == ["text"]
+
+
+def test_what_is_asked_for_and_cannot_be_made_is_answered_in_words_and_by_nothing_else(model: MMLM) -> None:
+    model.load()
+    asking = model._loaded().asking
+    request = ask("Draw a cat.")
+    scores = {"image": 9.0, "speech": 5.0, "text": 1.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Asking, "weigh", lambda *_: [Weighed("Draw a cat.", scores)])
+        assert asking.parts(request, ["image", "speech"]) == ("image",)
+        assert asking.parts(request, ["speech"]) == ("text",)
 
 
 def test_sentences_are_cut_at_their_ends() -> None:
     assert sentences("One. Two?\n\nThree 3.5!") == ["One.", "Two?", "Three 3.5!"]
     assert sentences("  ") == []
+    assert sentences("这是什么？画一只猫。") == ["这是什么？", "画一只猫。"]
+
+
+def test_clauses_are_cut_at_punctuation_and_never_inside_numbers() -> None:
+    assert clauses("Say it, draw it; play 1,000 notes.") == ["Say it,", "draw it;", "play 1,000 notes."]
+    assert clauses("大声说，然后画") == ["大声说，", "然后画"]
 
 
 # -- by name
