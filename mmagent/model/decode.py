@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mmagent.model.signals import SignalRows
+from mmagent.model.threads import modest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,10 +41,10 @@ class Prefix:
     def __init__(self, rows: SignalRows, prompts: Sequence[Sequence[int]]) -> None:
         self.prompts = tuple(tuple(ids) for ids in prompts)
         self._rows, self._cache = rows, rows.backbone.cache()
-        inputs, self._mask = _pad_left([rows.embed(ids) for ids in self.prompts])  # [B, T, E], [B, T]
-        with torch.no_grad():
+        with modest(), torch.no_grad():
+            inputs, self._mask = _pad_left([rows.embed(ids) for ids in self.prompts])  # [B, T, E], [B, T]
             found = rows.backbone.forward(inputs, self._mask, self._cache)
-        self._last = found.logits[:, -1].log_softmax(-1)  # [B, V]
+            self._last = found.logits[:, -1].log_softmax(-1)  # [B, V]
 
     def resume(self) -> tuple[Any, Tensor]:
         """A cache to go on from, and the mask `[B, T]` of what it holds.
@@ -56,14 +57,14 @@ class Prefix:
         """The log-probability, in nats, of going on with `ids` after each prompt, by the backbone's own logits."""
         rest = torch.tensor(ids)  # [n]
         total = self._last[:, rest[0]]  # [B]
-        if len(ids) > 1:
-            cache, mask = self.resume()
-            mask = torch.cat([mask, mask.new_ones(len(mask), len(ids) - 1)], dim=1)
-            with torch.no_grad():
+        with modest(), torch.no_grad():
+            if len(ids) > 1:
+                cache, mask = self.resume()
+                mask = torch.cat([mask, mask.new_ones(len(mask), len(ids) - 1)], dim=1)
                 inputs = self._rows.embed(ids[:-1]).expand(len(mask), -1, -1)  # [B, n - 1, E]
                 found = self._rows.backbone.forward(inputs, mask, cache, keep=len(ids) - 1)
                 logs = found.logits.log_softmax(-1)  # [B, n - 1, V]
-            total = total + logs.gather(-1, rest[1:, None].expand(len(mask), -1, 1)).sum(dim=(1, 2))
+                total = total + logs.gather(-1, rest[1:, None].expand(len(mask), -1, 1)).sum(dim=(1, 2))
         return [float(number) for number in total]
 
 
@@ -83,27 +84,30 @@ def decode(
     open_rows = [True] * len(prompts)
     forced: list[list[int]] = []  # ids of each row, chosen since the last pass
     while any(open_rows):
-        inputs, counted = _pad_left([rows.embed(ids) for ids in fed])  # [B, T, E], [B, T]
-        mask = torch.cat([mask, counted], dim=1)  # [B, S]
-        with torch.no_grad():
-            found = rows.backbone.forward(inputs, mask, cache)
-            for at, ids in enumerate(forced, 1):
-                after = [-1 - rows.n_positions(row[at:]) for row in fed]  # where the id before each of these ends
-                yield _step(ids, open_rows, found.hidden[range(len(fed)), after])
-            hidden = found.hidden[:, -1]  # [B, D]
-            logits = rows.logits(found.logits[:, -1], hidden)  # [B, V + n]
-            for process in processors:
-                logits = process(said, logits)
-        chosen = choose(logits)
+        with modest():
+            inputs, counted = _pad_left([rows.embed(ids) for ids in fed])  # [B, T, E], [B, T]
+            mask = torch.cat([mask, counted], dim=1)  # [B, S]
+            with torch.no_grad():
+                found = rows.backbone.forward(inputs, mask, cache)
+                # Where the id before each forced one ends, counted from the end.
+                ends_at = [[-1 - rows.n_positions(row[at:]) for row in fed] for at in range(1, len(forced) + 1)]
+                steps = [_step(ids, open_rows, found.hidden[range(len(fed)), at]) for ids, at in zip(forced, ends_at)]
+                hidden = found.hidden[:, -1]  # [B, D]
+                logits = rows.logits(found.logits[:, -1], hidden)  # [B, V + n]
+                for process in processors:
+                    logits = process(said, logits)
+            chosen = choose(logits)
+        yield from steps
         yield _step(chosen, open_rows, hidden)
         open_rows = [going and number not in ends for number, going in zip(chosen, open_rows)]
         # A row that has ended is fed its end id on: it is not looked at again, and rows do not see each other.
         fed, forced = [[number] for number in chosen], []
         _add(said, chosen, open_rows)
-        while all(open_rows) and (only := _only(processors, said, logits, ends)):
-            forced.append(only)
-            _add(fed, only, open_rows)
-            _add(said, only, open_rows)
+        with modest():
+            while all(open_rows) and (only := _only(processors, said, logits, ends)):
+                forced.append(only)
+                _add(fed, only, open_rows)
+                _add(said, only, open_rows)
 
 
 def _step(chosen: Sequence[int], going: Sequence[bool], hidden: Tensor) -> Step:

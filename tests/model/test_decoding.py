@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmagent.errors import ModelError
-from mmagent.model.backbones.causal import CausalBackbone
+from mmagent.model.backbones.causal import CausalBackbone, _quiet
 from mmagent.model.decode import Prefix, Sampler, decode
 from mmagent.model.signals import SignalRows, SignalTable
 
@@ -226,3 +226,21 @@ def test_a_source_that_is_not_there_is_refused(source: str, monkeypatch: pytest.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=source):
         CausalBackbone.load(source)
+
+
+def test_loading_shows_no_progress_bars_and_leaves_them_to_others(
+    backbone: CausalBackbone, tokenizer_of: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import modeling_gguf_pytorch_utils
+    from transformers.utils import logging
+
+    backbone.model.save_pretrained(tmp_path)
+    tokenizer_of().save_pretrained(tmp_path)
+    capfd.readouterr()
+    CausalBackbone.load(tmp_path)
+    with _quiet():
+        list(modeling_gguf_pytorch_utils.tqdm([1], desc="one"))
+    assert capfd.readouterr().err == ""
+    assert logging.is_progress_bar_enabled()
+    list(modeling_gguf_pytorch_utils.tqdm([1], desc="one"))
+    assert "one" in capfd.readouterr().err

@@ -6,6 +6,7 @@ It knows nothing of signals, prompts or sampling.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmagent.errors import MissingExtra, ModelError
 from mmagent.model.backbones import States
+from mmagent.model.threads import modest
 from mmagent.model.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class CausalBackbone:
         where, options = _where(source)
         try:
             safe = {} if options else {"use_safetensors": True}
-            with _quiet():
+            with _quiet(), modest():
                 tokenizer = AutoTokenizer.from_pretrained(where, **options)
                 model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **options, **safe)
         except (OSError, ValueError) as error:
@@ -96,15 +98,20 @@ class CausalBackbone:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars of the library's own: they would run into what the program prints."""
+    from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, bar = logging.is_progress_bar_enabled(), getattr(gguf, "tqdm", None)
     logging.disable_progress_bar()
+    if bar is not None:  # its bar does not heed the library's own switch
+        gguf.tqdm = functools.partial(bar, disable=True)
     try:
         yield
     finally:
         if shown:
             logging.enable_progress_bar()
+        if bar is not None:
+            gguf.tqdm = bar
 
 
 def _where(source: str | Path) -> tuple[str, dict[str, str]]:
