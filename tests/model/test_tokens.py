@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mmagent.conversation import Conversation, MediaSegment, Message, SpanSegment, TextSegment, message
 from mmagent.errors import ConversationError, ModelError
-from mmagent.media import Points
+from mmagent.media import Points, Speech
 from mmagent.model.prompt import Prompter
 from mmagent.model.signals import SignalTable
 from mmagent.model.tokens import TextStream, Tokens, Turn
@@ -225,16 +225,79 @@ def test_a_conversation_without_a_question_is_refused(tokens_of: dict[str, Token
         prompter(tokens_of["chatml"]).ids(Conversation([message("system", "x")]), room=10)
 
 
-@pytest.mark.weights
-def test_no_text_yields_a_control_id_of_the_pocket_tokenizer() -> None:
+@pytest.fixture(scope="module")
+def pocket_tokens() -> Tokens:
     from transformers import AutoTokenizer
 
     from mmagent.fetch import fetch
 
-    tokens = Tokens(AutoTokenizer.from_pretrained(fetch("smollm2-135m-instruct")))
+    return Tokens(AutoTokenizer.from_pretrained(fetch("smollm2-135m-instruct")))
+
+
+@pytest.mark.weights
+def test_no_text_yields_a_control_id_of_the_pocket_tokenizer(pocket_tokens: Tokens) -> None:
     # Its vocabulary has no piece for the bytes of a few control characters and of the unassigned planes 4 to 11.
     lacking = re.compile("[\x04\x06\x13\x14\x16\x1d\U00040000-\U000bffff]")
-    for text in attacks(tokens, seed=4, count=N_GENERATED):
-        ids = tokens.content(text)
-        assert not tokens.controls.intersection(ids), text
-        assert tokens.decode(ids) == text or lacking.search(text)
+    for text in attacks(pocket_tokens, seed=4, count=N_GENERATED):
+        ids = pocket_tokens.content(text)
+        assert not pocket_tokens.controls.intersection(ids), text
+        assert pocket_tokens.decode(ids) == text or lacking.search(text)
+
+
+def attacked(texts: Sequence[str]) -> Conversation:
+    """A conversation that holds a text wherever somebody else's words can stand: seven of them."""
+    dot = MediaSegment(Points(np.zeros((1, 3), "float32")), texts[0])
+    spoken = MediaSegment(Speech(np.zeros(8, "float32"), 8000), texts[1])
+    spans = [SpanSegment(name, text) for name, text in zip(("image", "speech", "of another model"), texts[2:5])]
+    return Conversation([
+        message("user", dot, spoken, "hello"), Message("assistant", (TextSegment(texts[5]), *spans)),
+        message("tool", texts[6]),
+    ])  # fmt: skip
+
+
+def holds_no_more_than_its_structure(tokens: Tokens, seed: int, count: int) -> None:
+    """That `count` conversations of seven attacks each have the control and signal ids of one without, in order,
+    and that they can be gone on with."""
+    table = SignalTable(tokens.n_ids, {"image": 3, "speech": 2})
+    ask = Prompter(tokens, table, "be brief", context=100_000, echoes={"speech"})
+
+    def structure(said: Conversation) -> list[int]:
+        ids = ask.ids(said.then(message("user", "go on")), room=10)
+        assert max(ids) < table.end
+        return [number for number in ids if number in tokens.controls or number >= tokens.n_ids]
+
+    def repeated(said: Conversation, times: int) -> Conversation:
+        return Conversation([item for _ in range(times) for item in said])
+
+    plain = attacked(["the cat"] * 7)
+    texts = attacks(tokens, seed=seed, count=7 * count)
+    talk = Conversation()
+    for at in range(count):
+        said = attacked(texts[7 * at : 7 * at + 7])
+        assert structure(said) == structure(plain), said
+        talk = talk.then(*said) if at < 30 else talk
+    assert structure(talk) == structure(repeated(plain, min(count, 30)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_media_words_tool_results_and_replayed_spans_add_no_control_or_signal_id(
+    tokens_of: dict[str, Tokens], kind: str
+) -> None:
+    holds_no_more_than_its_structure(tokens_of[kind], seed=5, count=500)
+
+
+@pytest.mark.weights
+def test_no_conversation_yields_more_control_ids_than_its_turns_by_the_pocket_tokenizer(pocket_tokens: Tokens) -> None:
+    holds_no_more_than_its_structure(pocket_tokens, seed=6, count=1000)
+
+
+def test_what_was_spoken_is_replayed_once(tokens_of: dict[str, Tokens]) -> None:
+    tokens = tokens_of["chatml"]
+    ask = Prompter(tokens, SignalTable(tokens.n_ids, {"speech": 2}), "", 512, echoes={"speech"})
+
+    def replayed(*segments: TextSegment | SpanSegment) -> str:
+        ids = ask.ids(Conversation([message("user", "hm"), Message("assistant", segments), message("user", "?")]), 10)
+        return tokens.decode(ids).split("assistant\n")[1].partition("<|im_end|>")[0]
+
+    assert replayed(TextSegment("A cat.\nIt sat."), SpanSegment("speech", "A cat. It sat.")) == "A cat.\nIt sat."
+    assert replayed(SpanSegment("speech", "A dog.")) == "A dog."
