@@ -48,7 +48,7 @@ class Commands(click.Group):
 def _stop() -> None:
     """Let what still runs come to its end; leave without it if it does not."""
     engine = sys.modules.get("mmagent.engine.run")
-    if engine is not None and not engine.close_default():
+    if engine is not None and not engine.close_default(wait=2.0):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(INTERRUPTED)

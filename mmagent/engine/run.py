@@ -296,13 +296,13 @@ def default_engine() -> Engine:
         return _default
 
 
-def close_default() -> bool:
-    """Close the default engine, if there is one; whether all its calls have ended.
+def close_default(wait: float = PATIENCE) -> bool:
+    """Close the default engine, if there is one; whether all its calls have ended within `wait` seconds.
 
     It waits for them a while: a thread that is in a library's own code when the interpreter goes down takes the
     process down with it.
     """
-    return _default is None or _default.close(wait=PATIENCE)
+    return _default is None or _default.close(wait)
 
 
 def _after_fork() -> None:
