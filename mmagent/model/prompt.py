@@ -30,7 +30,7 @@ class Prompter:
         """The prompt's ids, with `room` tokens left for the reply; the oldest turns that do not fit are left out.
 
         `shots` stand before the conversation and count as its oldest turns. ConversationError when there is
-        nothing to answer.
+        nothing to answer, or no room beside the system message.
         """
         if not any(item.role == "user" for item in conversation):
             raise ConversationError("the conversation holds nothing from the user; begin with a user message")
@@ -42,6 +42,11 @@ class Prompter:
         if len(ids) > most:
             # One message alone is too long: its end is kept, where the question mostly stands.
             over = len(ids) - most
+            if over >= len(turns[0].ids):
+                fixed = len(ids) - len(turns[0].ids)
+                raise ConversationError(
+                    f"the system message takes {fixed} tokens of the {most} that there is room for; shorten it"
+                )
             turns = [Turn(turns[0].role, turns[0].ids[over:])]
             ids = self._tokens.prompt([*head, *turns])
         return ids

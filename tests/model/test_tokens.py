@@ -213,6 +213,13 @@ def test_the_oldest_turns_go_first_and_the_system_message_stays(tokens_of: dict[
     assert "question 0<" not in text
 
 
+def test_a_system_message_that_leaves_no_room_is_refused(tokens_of: dict[str, Tokens]) -> None:
+    talk = Conversation([message("system", "be kind " * 200), message("user", "hi")])
+    for tokens in tokens_of.values():
+        with pytest.raises(ConversationError, match="system message takes .* shorten it"):
+            prompter(tokens, context=128).ids(talk, room=32)
+
+
 def test_one_message_that_is_too_long_keeps_its_end(tokens_of: dict[str, Tokens]) -> None:
     tokens = tokens_of["chatml"]
     ids = prompter(tokens, context=120).ids(Conversation([message("user", "x " * 500 + "why?")]), room=20)
