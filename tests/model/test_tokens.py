@@ -216,7 +216,7 @@ def test_the_oldest_turns_go_first_and_the_system_message_stays(tokens_of: dict[
 def test_a_system_message_that_leaves_no_room_is_refused(tokens_of: dict[str, Tokens]) -> None:
     talk = Conversation([message("system", "be kind " * 200), message("user", "hi")])
     for tokens in tokens_of.values():
-        with pytest.raises(ConversationError, match="system message takes .* shorten it"):
+        with pytest.raises(ConversationError, match=r"system message takes .* shorten it"):
             prompter(tokens, context=128).ids(talk, room=32)
 
 
