@@ -66,7 +66,7 @@ class Watch:
             self._bars.remove_task(self._tasks.pop(event.span))
         # one line here: what keeps a command from succeeding is told in full when it ends
         reason = f": {str(event.data).splitlines()[0]}" if event.kind in ("failed", "skipped") and event.data else ""
-        if self._terminal and (reason or spoken):
+        if spoken or (self._terminal and reason):
             self._hide()
             self._end_line()
         if reason or not (self._terminal or spoken):
