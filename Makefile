@@ -26,7 +26,7 @@ types:
 	$(PY) -m mypy
 
 fast:
-	$(PY) -m pytest -q -m "not weights"
+	$(PY) -m pytest -q -m "not weights and not slow"
 
 bench: $(VENV)/.bench  ## the engine against its peers; fails when a bar is missed
 	$(PY) benchmarks/engine.py

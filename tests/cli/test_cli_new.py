@@ -28,6 +28,7 @@ def passes(folder: Path, *words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_new_files_are_clean_and_their_tests_pass(mm: Command, tmp_path: Path) -> None:
     assert mm("new", "tool", "sonify", "--from", "image", "--to", "audio", "--dir", tmp_path).exit_code == OK
     assert mm("new", "modality", "night-depth", "--dir", tmp_path).exit_code == OK
