@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 import sys
+import threading
 import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
@@ -61,6 +62,7 @@ _MOST = 100_000
 """Values that are looked at before a tool is taken for one that cannot be told from others by its code."""
 
 _alone: dict[int, tuple[weakref.ref[Any], str]] = {}
+_giving = threading.RLock()  # a weak reference's callback may run in the thread that holds it
 
 
 def code_of(tool: Any) -> Code:
@@ -78,13 +80,21 @@ def code_of(tool: Any) -> Code:
 def _token(tool: Any) -> str:
     """What no other tool has, here or in another process."""
     key = id(tool)  # not the tool, for others may be equal to it
-    held = _alone.get(key)
-    if held is not None and held[0]() is tool:
-        return held[1]
-    token = secrets.token_hex(16)
-    with suppress(TypeError):  # it cannot be referred to weakly: no two of its plans share results
-        _alone[key] = weakref.ref(tool, lambda _: _alone.pop(key, None)), token
-    return token
+    with _giving:
+        held = _alone.get(key)
+        if held is not None and held[0]() is tool:
+            return held[1]
+        token = secrets.token_hex(16)
+        with suppress(TypeError):  # it cannot be referred to weakly: no two of its plans share results
+            _alone[key] = weakref.ref(tool, lambda gone: _forget(key, gone)), token
+        return token
+
+
+def _forget(key: int, gone: weakref.ref[Any]) -> None:
+    """Drop a token, unless the id has been given to another tool meanwhile."""
+    with _giving:
+        if key in _alone and _alone[key][0] is gone:
+            del _alone[key]
 
 
 class _Walk:

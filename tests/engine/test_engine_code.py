@@ -13,6 +13,7 @@ import textwrap
 import threading
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +77,29 @@ def test_an_edited_tool_is_not_given_its_former_result(engine: Engine, build: Bu
 
 def test_tools_that_close_over_different_values_do_not_share_results(engine: Engine, build: Build) -> None:
     assert [output(engine, build, repeat(count)) for count in (2, 3, 2)] == [Text("aa"), Text("aaa"), Text("aa")]
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads that take turns far more often than usual, so that races are lost in a test, not in the field."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads_that_meet_a_tool_at_once_agree_on_what_it_is() -> None:
+    lock = threading.Lock()
+
+    def look(held: FunctionTool[..., Any], meet: threading.Barrier) -> str:
+        meet.wait(60)
+        return code_of(held).digest
+
+    for _ in range(50):
+        held, meet = FunctionTool(lambda text: lock and text, CARD), threading.Barrier(8)
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(look, [held] * 8, [meet] * 8))) == 1
 
 
 def test_tools_that_close_over_what_has_no_digest_share_results_with_themselves_alone(
