@@ -1,0 +1,133 @@
+"""Loading a checkpoint with transformers, the one way that every tool does: guarded, offline, frozen, quiet.
+
+Code from the folder never runs, pickled weights are refused unless asked for, and what the checkpoint does not hold
+is an error, never filled with random numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmagent.checkpoint.place import locate
+from mmagent.checkpoint.quiet import quiet
+from mmagent.checkpoint.safety import guard
+from mmagent.errors import MissingExtra, ModelError
+
+_ONE = threading.RLock()
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """One thread loads at a time, and quietly: libraries patch initialisation and the default dtype meanwhile."""
+    with _ONE, quiet():
+        yield
+
+
+def load_pretrained(
+    kind: str | type,
+    model: str,
+    *,
+    pickle: bool = False,
+    revision: str = "",
+    optional: tuple[str, ...] = (),
+    extra: str = "local",
+    **options: Any,
+) -> Any:
+    """A transformers model out of a checkpoint: `kind` is its class or the name of one, `"AutoModel"`.
+
+    It comes in float32 (`dtype=` gives another), in eval mode, its parameters without gradients. `options` go to
+    `from_pretrained`. Parameters that the checkpoint lacks raise ModelError, unless their names start with one
+    of `optional`; MissingExtra if the library is not there.
+    """
+    torch = _import("torch", extra, model)
+    maker = _maker(kind, extra, model)
+    path = locate(model, revision=revision)
+    safe = guard(path, pickle=pickle)
+    where, named = _source(path)
+    try:
+        with loading():
+            loaded, report = maker.from_pretrained(
+                str(where), **{"dtype": torch.float32, **options}, **named, output_loading_info=True,
+                use_safetensors=safe and not named, weights_only=True, trust_remote_code=False, local_files_only=True,
+            )  # fmt: skip
+    except Exception as error:
+        # Pickles with code raise pickle's errors, torn files safetensors', wrong fields of a config anything.
+        raise _refusal(model, maker, error) from error
+    lost = sorted(name for name in report["missing_keys"] if not name.startswith(optional or ("\0",)))
+    lost += sorted(f"{item[0]} (of another shape)" for item in report["mismatched_keys"])
+    if lost:
+        raise ModelError(
+            f"{model} is no {type(loaded).__name__}: it lacks {len(lost)} of its parameters, {', '.join(lost[:3])}"
+            f"{' …' if len(lost) > 3 else ''}; name a checkpoint of that architecture"
+        )
+    return loaded.eval().requires_grad_(False)
+
+
+def load_part(kind: str | type, model: str, *, revision: str = "", extra: str = "local", **options: Any) -> Any:
+    """What a checkpoint holds beside the weights (tokenizer, processor, feature extractor, config), by its class."""
+    maker = _maker(kind, extra, model)
+    where, named = _source(locate(model, revision=revision))
+    try:
+        with loading():
+            return maker.from_pretrained(str(where), **options, **named, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise _refusal(model, maker, error) from error
+
+
+def load_tensors(path: Path, *, pickle: bool = False) -> dict[str, Any]:
+    """The tensors of one file by name, on the CPU: safetensors, or, where `pickle` allows it, a pickled state dict."""
+    torch = _import("torch", "local", f"model {path}")
+    try:
+        if guard(path, pickle=pickle):
+            from safetensors.torch import load_file
+
+            return dict(load_file(path))
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{path} cannot be read: {_first_line(error)}; download or save it again") from error
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ModelError(f"{path} holds no tensors by name; save the model's state_dict")
+    return found
+
+
+def _source(path: Path) -> tuple[Path, dict[str, str]]:
+    """What `from_pretrained` is given: a GGUF file is named apart from its folder."""
+    if path.is_dir():
+        return path, {}
+    if path.suffix.lower() == ".gguf":
+        return path.parent, {"gguf_file": path.name}
+    raise ModelError(f"{path} is a single file; name the folder in which save_pretrained wrote the model")
+
+
+def _import(library: str, extra: str, model: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise MissingExtra(error.name or library, extra, f"model {model}") from None
+
+
+def _maker(kind: str | type, extra: str, model: str) -> Any:
+    return getattr(_import("transformers", extra, model), kind) if isinstance(kind, str) else kind
+
+
+def _refusal(model: str, maker: Any, error: Exception) -> Exception:
+    if isinstance(error, ImportError):
+        return MissingExtra(error.name or _first_line(error), "local", f"model {model}")
+    if isinstance(error, MemoryError):
+        return error
+    return ModelError(f"{model} cannot be loaded as {maker.__name__}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:300]
