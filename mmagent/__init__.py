@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 # Not lazily, since the name is also the module's: importing the module later would hide the decorator.
-from mmagent.tool import Constraint, Context, Tool, tool
+from mmagent.tool import Constraint, Context, Preset, Tool, tool
 
 __version__ = "0.1.0"
 
@@ -61,6 +61,7 @@ __all__ = [
     "Points",
     "Policy",
     "Port",
+    "Preset",
     "Reply",
     "Setting",
     "Signal",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from mmagent.errors import CardError
@@ -85,7 +85,8 @@ class Card:
     `lossy` converters are inserted only where a graph allows it. `inline` tools are so trivial that they run
     in place, are not cached, and must not block. `cacheable` is false for tools whose result may differ
     between calls with the same inputs, settings and seed. `weights` is the digest of what the tool was
-    loaded from, as far as it is known before loading.
+    loaded from, as far as it is known before loading. `either` names optional inputs of which exactly one is
+    given. `follows_settings`: with other settings the tool has another card, see `Tool.card_for`.
     """
 
     name: str
@@ -104,6 +105,8 @@ class Card:
     cacheable: bool = True
     call: Call = "sync"
     context: bool = False
+    either: tuple[str, ...] = ()
+    follows_settings: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -114,7 +117,7 @@ class Card:
             raise CardError(f"{self.name}: {', '.join(twice)} named twice among ports and settings; rename one")
         for option, allowed in (("kind", Kind), ("concurrency", Concurrency), ("call", Call)):
             self._check(option, getattr(self, option) in get_args(allowed), f"one of {', '.join(get_args(allowed))}")
-        for option in ("lossy", "inline", "cacheable", "context"):
+        for option in ("lossy", "inline", "cacheable", "context", "follows_settings"):
             self._check(option, isinstance(getattr(self, option), bool), "True or False")
         self._check("cost", _number(self.cost) and 0 <= self.cost < math.inf, "seconds, 0 or more")
         self._check("memory", _number(self.memory) and isinstance(self.memory, int) and self.memory >= 0, "whole bytes")
@@ -122,6 +125,9 @@ class Card:
         self._check("needs", needs, "a tuple of names, ('extra:local',)")
         for option in ("doc", "weights"):
             self._check(option, isinstance(getattr(self, option), str), "text")
+        optional = {port.name for port in self.inputs if port.optional}
+        one_of = isinstance(self.either, tuple) and len(set(self.either)) == len(self.either) != 1
+        self._check("either", one_of and optional.issuperset(self.either), "a tuple of two or more optional inputs")
         if self.inline and self.call != "sync":
             raise CardError(f"{self.name}: an inline tool is a plain sync function, not {self.call}; drop inline=True")
 
@@ -145,6 +151,16 @@ class Card:
     def setting(self, name: str) -> Setting | None:
         """The setting of that name, or None."""
         return next((setting for setting in self.settings if setting.name == name), None)
+
+    def forms(self) -> tuple[Card, ...]:
+        """The card once for each input of `either`, which is required there while the others are gone; or itself."""
+        if not self.either:
+            return (self,)
+        return tuple(replace(self, inputs=self._inputs_with(name), either=()) for name in self.either)
+
+    def _inputs_with(self, name: str) -> tuple[Port, ...]:
+        kept = (port for port in self.inputs if port.name == name or port.name not in self.either)
+        return tuple(replace(port, optional=False) if port.name == name else port for port in kept)
 
     def check_settings(self, given: Mapping[str, object]) -> dict[str, Scalar]:
         """All settings with `given` over the defaults; CardError names an unknown, missing or ill-typed one."""

@@ -165,7 +165,7 @@ def _weigh(way: _Way, policy: Policy) -> _Way:
 
 
 def _ways(signal: Signal, cards: Sequence[Card], projectors: Sequence[Card], promised: bool) -> Iterator[_Way]:
-    tools = [card for card in cards if card.kind != "reasoner"]
+    tools = [form for card in cards if card.kind != "reasoner" for form in card.forms()]
     if signal.tool is not None:
         named = [card for card in tools if signal.tool in (card.name, card.short)]
         yield from (_direct(card, signal, rank=0) for card in named)

@@ -65,6 +65,13 @@ def tool_files() -> dict[str, list[Path]]:
     return found
 
 
+def preset_files() -> list[Path]:
+    """The YAML files among the tools, which name tools with settings, in order of precedence."""
+    return [
+        path for folder in tool_folders() for path in sorted(Path(folder).iterdir()) if path.suffix in GRAPH_ENDINGS
+    ]
+
+
 def graph_files() -> dict[str, Path]:
     """Name → file of every graph on a shelf; a name on an earlier shelf hides a later one."""
     found: dict[str, Path] = {}

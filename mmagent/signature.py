@@ -47,6 +47,7 @@ class _Options:
     lossy: bool | None = None
     inline: bool = False
     cacheable: bool = True
+    either: tuple[str, ...] = ()
 
 
 def read_card(

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from mmagent.card import Card
+from mmagent.card import Card, Scalar
 from mmagent.context import Context, Splice
 from mmagent.errors import CardError
 from mmagent.signature import Constraint, kebab, read_card
 
-__all__ = ["Constraint", "Context", "FunctionTool", "Instance", "Splice", "Tool", "ToolType", "tool"]
+__all__ = ["Constraint", "Context", "FunctionTool", "Instance", "Preset", "Splice", "Tool", "ToolType", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +30,8 @@ class ToolType(Protocol):
 
     @property
     def card(self) -> Card: ...
+
+    def card_for(self, settings: Mapping[str, Scalar]) -> Card: ...
 
     def make(self, settings: Mapping[str, object]) -> Instance: ...
 
@@ -73,7 +77,19 @@ class Tool(ABC):
         run = inspect.getattr_static(cls, "run")
         if isinstance(run, staticmethod | classmethod) or not inspect.isroutine(run):
             raise CardError(f"{name}: run of class {cls.__name__} is {type(run).__name__}; write a method with self")
-        cls.card = read_card(cls.run, name=name, init=cls.__init__, doc=cls.__doc__, **cls._card_options)
+        card = read_card(cls.run, name=name, init=cls.__init__, doc=cls.__doc__, **cls._card_options)
+        follows = inspect.getattr_static(cls, "card_for") is not inspect.getattr_static(Tool, "card_for")
+        cls.card = replace(card, follows_settings=follows)
+
+    @classmethod
+    def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+        """The card of the tool with these settings, all of them; a tool whose ports depend on them overrides it.
+
+        It is asked whenever a graph is checked, so it must be cheap: it may read a small file, and imports nothing
+        heavy. It may tell more of the ports than `cls.card` does, and `cost`, `memory`, `needs`, `weights`; names of
+        ports and settings stay. What is wrong with the settings is raised as CardError or another MMAgentError.
+        """
+        return cls.card
 
     @classmethod
     def make(cls, settings: Mapping[str, object]) -> Tool:
@@ -111,6 +127,10 @@ class FunctionTool(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<tool {self.card.name}>"
 
+    def card_for(self, settings: Mapping[str, Scalar]) -> Card:
+        """Its card, whatever the settings."""
+        return self.card
+
     def make(self, settings: Mapping[str, object]) -> FunctionTool[P, R]:
         """This tool itself: a function holds no state, all its settings go to `run`."""
         return self
@@ -127,6 +147,77 @@ class FunctionTool(Generic[P, R]):
         """Nothing to do for a function."""
 
 
+class Preset:
+    """A tool with settings of its own under a name of its own; in every other way a tool like any.
+
+        Preset("my-clip", ImageEncoder, {"model": "openai/clip-vit-base-patch32"})
+
+    The settings become the defaults of its card, the rest of which is what the tool's card is with them. `doc`,
+    `cost` (seconds) and `memory` (bytes) replace those of the tool. CardError tells of settings that the tool does
+    not take; whatever else is wrong with them is raised when the card is asked for.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base: ToolType,
+        settings: Mapping[str, object],
+        *,
+        doc: str = "",
+        cost: float | None = None,
+        memory: int | None = None,
+    ) -> None:
+        self.name = name if re.search(r"\.v[0-9]+$", name) else f"{name}.v1"
+        self.base = base
+        known = {setting.name: setting for setting in base.card.settings}
+        unknown = [key for key in settings if key not in known]
+        if unknown:
+            raise CardError(f"{name}: {base.card.name} has no setting {unknown[0]!r}; it has {', '.join(known)}")
+        self.settings = {key: known[key].check(value, name) for key, value in settings.items()}
+        self._doc, self._cost, self._memory = doc, cost, memory
+
+    @property
+    def card(self) -> Card:
+        """The card with the preset's settings, as the tool tells it now."""
+        defaults = {setting.name: setting.default for setting in self.base.card.settings}
+        return self.card_for({**defaults, **self.settings})
+
+    def card_for(self, settings: Mapping[str, Scalar]) -> Card:
+        """The card with these settings, all of them."""
+        card = self.base.card_for(settings)
+        settings_of = [
+            replace(setting, default=self.settings[setting.name], required=False)
+            if setting.name in self.settings
+            else setting
+            for setting in card.settings
+        ]
+        return replace(
+            card,
+            name=self.name,
+            settings=tuple(settings_of),
+            doc=self._doc or card.doc,
+            cost=card.cost if self._cost is None else self._cost,
+            memory=card.memory if self._memory is None else self._memory,
+        )
+
+    def make(self, settings: Mapping[str, object]) -> Instance:
+        """An instance of the tool, from the preset's settings under those given."""
+        return self.base.make({**self.settings, **settings})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Preset) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash((self.name, id(self.base)))
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return self.name, self.base, self.settings, self._doc, self._cost, self._memory
+
+    def __repr__(self) -> str:
+        return f"<tool {self.name}: {self.base.card.name} with {self.settings}>"
+
+
 @overload
 def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
 @overload
@@ -140,7 +231,7 @@ def tool(function: Callable[..., Any] | None = None, /, *, name: str | None = No
     `list[Image]` takes several, `Image | None` may be left out, `ctx: Context` is given progress and cancel,
     a NamedTuple names several outputs. Options are the card's: `name`, `kind`, `cost` (seconds), `memory`
     (bytes), `needs`, `concurrency`, `lossy` (a converter from one modality to another is, unless it says
-    `lossy=False`), `inline`, `cacheable`. A signature that cannot be a tool raises CardError.
+    `lossy=False`), `inline`, `cacheable`, `either` (optional ports of which exactly one is given). A signature that cannot be a tool raises CardError.
     """
     if function is None:
         return functools.partial(_function_tool, name=name, **options)

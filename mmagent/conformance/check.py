@@ -86,9 +86,11 @@ def constructor(subject: Subject) -> str:
 
 def types(subject: Subject) -> str:
     """On inputs of every port, and on the required ones alone, the outputs are what the card says."""
-    cases = [subject.inputs()]
-    if any(port.optional for port in subject.card.inputs):
-        cases.append(subject.inputs(optional=False))
+    cases = []
+    for number, form in enumerate(subject.card.forms()):
+        cases.append(subject.inputs(form=number))
+        if any(port.optional for port in form.inputs):
+            cases.append(subject.inputs(optional=False, form=number))
     with subject.loaded() as instance:
         for inputs in cases:
             result = subject.caller.call(instance, inputs, subject.settings, Probe())

@@ -36,7 +36,7 @@ class Subject:
 
     @property
     def card(self) -> Card:
-        return self.tool.card
+        return self.tool.card_for(self.settings)
 
     @property
     def findable(self) -> bool:
@@ -51,10 +51,13 @@ class Subject:
         except RegistryError:
             return False
 
-    def inputs(self, variant: int = 0, *, optional: bool = True) -> dict[str, Value]:
-        """Values for all input ports, generated where none is given; without `optional` only what must be there."""
+    def inputs(self, variant: int = 0, *, optional: bool = True, form: int = 0) -> dict[str, Value]:
+        """Values for all input ports, generated where none is given; without `optional` only what must be there.
+
+        `form` says which of the ports is there of which only one may be.
+        """
         found: dict[str, Value] = {}
-        for port in self.card.inputs:
+        for port in self.card.forms()[form].inputs:
             if port.optional and not optional:
                 continue
             given = self.given.get(port.name)

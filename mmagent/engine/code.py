@@ -29,7 +29,7 @@ from blake3 import blake3
 from mmagent.card import Card
 from mmagent.engine import source
 from mmagent.media import Media
-from mmagent.tool import FunctionTool
+from mmagent.tool import FunctionTool, Preset
 
 
 class Code(NamedTuple):
@@ -68,6 +68,8 @@ _giving = threading.RLock()  # a weak reference's callback may run in the thread
 def code_of(tool: Any) -> Code:
     """The digest of a tool's code. Not whole where it holds what has no digest: locks, clients, loaded models."""
     walk = _Walk()
+    while isinstance(tool, Preset):  # its settings and name are in every key already
+        tool = tool.base
     try:
         walk.origin(getattr(tool, "function", tool))
         walk.add(tool)

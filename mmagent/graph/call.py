@@ -20,16 +20,20 @@ def check_call(work: Work, name: str, node: NodeSpec, tool: ToolCard) -> None:
 
     What comes after it can thus be checked too, and every fault is found at once.
     """
-    card = tool.card
     settings: Mapping[str, Scalar]
     if node.settings or tool.defaults is None:
-        settings = check_settings(work, name, card, node.settings)
+        settings = check_settings(work, name, tool.card, node.settings)
     else:
         settings = tool.defaults
+    if tool.card.follows_settings:
+        tool = work.tool_for(tool, settings, name)
+    card = tool.card
     ports: Sequence[Port] = card.inputs
     outputs = card.outputs
     if not tool.plain:
         ports = [replace(resolve(port, settings), variable=port.variable) for port in ports]
+    if card.either:
+        ports = _one_of(work, name, node, card, ports)
     fed, absent = check_inputs(work, name, node, ports)
     if tool.plain:
         edges = tuple([Edge(port, value.origins) for port, value in fed])
@@ -81,6 +85,16 @@ def check_inputs(work: Work, name: str, node: NodeSpec, ports: Sequence[Port]) -
                 fix = advice.nearest(unknown, known, f"use one of {', '.join(known) or 'none'}")
                 work.fault(name, unknown, f"a port of {node.tool}", "no such port", fix)
     return fed, absent
+
+
+def _one_of(work: Work, name: str, node: NodeSpec, card: Card, ports: Sequence[Port]) -> list[Port]:
+    """The ports, that one of `card.either` which is connected now required; a fault unless it is exactly one."""
+    given = [port for port in card.either if port in node.inputs]
+    if len(given) != 1:
+        choices = " or ".join(card.either)
+        fix = f"connect {choices}" if not given else f"keep {given[0]}, take out {', '.join(given[1:])}"
+        work.fault(name, given[1] if given else card.either[0], f"one of {choices}", " and ".join(given) or "none", fix)
+    return [replace(port, optional=False) if port.name in given else port for port in ports]
 
 
 def check_settings(work: Work, name: str, card: Card, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -148,6 +162,8 @@ def _fallbacks(work: Work, name: str, node: NodeSpec, card: Card) -> tuple[Fallb
             continue
         known = {key: value for key, value in node.settings.items() if rest.card.setting(key) is not None}
         settings = check_settings(work, name, rest.card, known)
+        if rest.card.follows_settings:
+            rest = work.tool_for(rest, settings, name, "fallback")
         differs = _difference(card, rest.card, node)
         if differs:
             expected = f"a tool with the ports of {node.tool}"

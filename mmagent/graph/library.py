@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmagent import shelf
-from mmagent.card import Card
+from mmagent.card import Card, Scalar
 from mmagent.errors import MMAgentError, UnknownName
 from mmagent.graph.check import check
 from mmagent.graph.checked import CheckedGraph
@@ -78,6 +78,10 @@ class Library:
         found = self.find(name)
         return found if isinstance(found, Card) else card_of(self.checked(found))
 
+    def card_for(self, name: str, settings: Mapping[str, Scalar]) -> Card:
+        """The card that the tool of that name has with these settings, all of them; raises what is wrong with them."""
+        return self.registry.find(name).card_for(settings)
+
     def cards(self, *, graphs: bool = False) -> list[Card]:
         """The cards of every tool that can be loaded, by name; with `graphs`, then those of every graph that checks."""
         found = self.registry.cards()
@@ -113,7 +117,7 @@ class Library:
             return kept.checked
         witness = _Witness(self)
         made = check(spec, witness, wanted)
-        self._checked[key] = _Kept(made, witness.found, witness.offered)
+        self._checked[key] = _Kept(made, witness.found, witness.shaped, witness.offered)
         return made
 
     def load(self, graph: str | Path) -> GraphSpec:
@@ -172,11 +176,17 @@ class _Witness:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.found: dict[str, Card | GraphSpec] = {}
+        self.shaped: list[tuple[str, Mapping[str, Scalar], Card]] = []
         self.offered: Sequence[Card] | None = None
 
     def find(self, name: str) -> Card | GraphSpec:
         self.found[name] = found = self.library.find(name)
         return found
+
+    def card_for(self, name: str, settings: Mapping[str, Scalar]) -> Card:
+        card = self.library.card_for(name, settings)
+        self.shaped.append((name, settings, card))
+        return card
 
     def cards(self) -> Sequence[Card]:
         if self.offered is None:
@@ -188,13 +198,16 @@ class _Witness:
 class _Kept:
     checked: CheckedGraph
     found: dict[str, Card | GraphSpec]
+    shaped: list[tuple[str, Mapping[str, Scalar], Card]]
     offered: Sequence[Card] | None
 
     def holds(self, library: Library) -> bool:
         """Whether the library would answer as it did."""
         try:
-            return all(library.find(name) == item for name, item in self.found.items()) and (
-                self.offered is None or self.offered == library.cards()
+            return (
+                all(library.find(name) == item for name, item in self.found.items())
+                and all(library.card_for(name, settings) == card for name, settings, card in self.shaped)
+                and (self.offered is None or self.offered == library.cards())
             )
         except MMAgentError:
             return False

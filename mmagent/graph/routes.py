@@ -89,7 +89,7 @@ def _steps(cards: Iterable[Card]) -> Iterator[tuple[Card, Port]]:
 
     A tool that takes anything at all converts nothing in particular, and is none.
     """
-    for card in cards:
+    for card in (form for whole in cards for form in whole.forms()):
         required = [port for port in card.inputs if not port.optional]
         if len(required) != 1 or (required[0].modality == ANY and required[0].variable is None):
             continue

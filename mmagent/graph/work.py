@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from mmagent.card import Card, Port, Scalar
-from mmagent.errors import Fault, GraphError, RegistryError, UnknownName
+from mmagent.errors import Fault, GraphError, MMAgentError, RegistryError, UnknownName
 from mmagent.graph.advice import nearest
 from mmagent.graph.checked import CheckedNode, Origin
 from mmagent.graph.ports import resolve
@@ -19,6 +19,10 @@ class Catalog(Protocol):
 
     def find(self, name: str) -> Card | GraphSpec:
         """The tool's card, or the graph, of that name; RegistryError or GraphError if there is none that works."""
+        ...
+
+    def card_for(self, name: str, settings: Mapping[str, Scalar]) -> Card:
+        """The card that the tool of that name has with these settings, all of them; MMAgentError if it takes none such."""
         ...
 
     def cards(self) -> Sequence[Card]:
@@ -66,6 +70,7 @@ class Work:
         self.faults: list[Fault] = []
         self.tools: dict[str, ToolCard | GraphSpec | None] = {}
         self.missing: dict[str, RegistryError] = {}
+        self.shaped: dict[tuple[object, ...], ToolCard] = {}
         self.values: dict[Source, Value | None] = {}
         self.inputs: dict[str, Port] = dict(spec.inputs)
         self.nodes: list[CheckedNode] = []
@@ -102,6 +107,22 @@ class Work:
             else:
                 self.fault(node, port, f"{name} in working order", reason, fix or "mend its file")
         return self.tools[name]
+
+    def tool_for(self, tool: ToolCard, settings: Mapping[str, Scalar], node: str, port: str = "") -> ToolCard:
+        """The tool as it is with these settings; as it is without any, and a fault, if it does not take them."""
+        if len(settings) != len(tool.card.settings) or any(
+            settings[setting.name] is None and not setting.optional for setting in tool.card.settings
+        ):
+            return tool  # one is missing or unknown, which has been noted
+        key = (tool.card.name, *settings.items())
+        if key not in self.shaped:
+            try:
+                self.shaped[key] = ToolCard(self.library.card_for(tool.card.name, settings))
+            except MMAgentError as error:
+                reason, _, fix = str(error).partition("; ")
+                self.fault(node, port, f"{tool.card.name} with settings that it takes", reason, fix or "mend them")
+                self.shaped[key] = tool
+        return self.shaped[key]
 
     def value(self, source: Source, node: str, port: str) -> Value | None:
         """What a source stands for; None, and a fault unless it has been noted, for one that stands for nothing."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from mmagent.card import Card
 from mmagent.errors import BrokenTool, UnknownName
 from mmagent.registry.files import stem
-from mmagent.registry.sources import card_of, from_file, from_points, sources, tools_of
-from mmagent.shelf import tool_files
+from mmagent.registry.presets import from_presets
+from mmagent.registry.sources import Source, card_of, from_file, from_points, sources, tools_of
+from mmagent.shelf import preset_files, tool_files
 from mmagent.tool import ToolType
 
 
@@ -53,7 +54,15 @@ class Registry:
         if found is not None:
             return found
         found = _latest(name, tools_of(stem(name)))
-        return found or _latest(name, (item for source in sources() for item in source.tools))
+        found = found or _latest(name, (item for source in sources() for item in source.tools))
+        return found or _latest(name, (item for source in self._presets() for item in source.tools))
+
+    def _presets(self) -> Iterator[Source]:
+        """The presets of the shelves, each of a tool that is none itself."""
+        if not preset_files():
+            return
+        tools = [*(item for source in sources() for item in source.tools), *self._added.values()]
+        yield from from_presets(tools)
 
     def find(self, name: str) -> ToolType:
         """The tool of that name; BrokenTool says why its file cannot be imported, UnknownName what comes nearest."""
@@ -61,6 +70,9 @@ class Registry:
         if found is not None:
             return found
         paths = tool_files().get(stem(name), [])
+        for source in self._presets():
+            if source.broken and name in (source.name, f"{source.name}.v1"):
+                raise BrokenTool(f"tool {name!r} of {source.origin} cannot be used: {source.broken}")
         for source in (*from_file(stem(name)), *from_points()):
             mine = source.name.replace("-", "_") == stem(name) and source.origin not in map(str, paths[1:])
             if source.broken and mine:
@@ -79,7 +91,7 @@ class Registry:
         """Every tool, and every file that cannot be used, by name. Of tools that share a name the one that `get` gives."""
         found: dict[str, Listing] = {}
         unusable: list[Listing] = []
-        for source in sources():
+        for source in (*sources(), *self._presets()):
             if source.broken:
                 unusable.append(Listing(source.name, source.origin, broken=source.broken))
             for item in source.tools:
