@@ -198,7 +198,23 @@ class SpanOpened:
     place: int
 
 
-Said = TextDelta | SpanOpened | Signal
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a reply has taken, told once at its end by a reasoner that counts.
+
+    Tokens are None where nobody counted them, `cost` where no price is known; it is in `currency`. `calls` are the
+    requests to the model. `told` is what the model was told to mend, one line for each thing.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    currency: str = ""
+    calls: int = 1
+    told: tuple[str, ...] = ()
+
+
+Said = TextDelta | SpanOpened | Signal | Usage
 """What a reasoner yields, in order."""
 
 

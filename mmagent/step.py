@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmagent.card import Card, Port, Scalar
-from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, TextDelta
+from mmagent.conversation import Conversation, MediaSegment, Policy, Signal, TextDelta, Usage
 from mmagent.engine.plan import Plan, compile
 from mmagent.errors import ConversationError, GraphError, RouteError
 from mmagent.graph.library import Library
@@ -38,10 +38,11 @@ class Words:
 
 @dataclass
 class Answer:
-    """What a reasoner said in one step, in order: words, and signals with what became of them."""
+    """What a reasoner said in one step, in order: words, and signals with what became of them; and what it took."""
 
     said: list[Words | Served] = field(default_factory=list)
     first_token: float | None = None
+    usage: Usage | None = None
     began: float = field(default_factory=time.perf_counter)
 
     def now(self) -> float:
@@ -241,6 +242,9 @@ def _answer(
                 answer.first_token = answer.first_token or answer.now()
                 words.append(said.text)
                 ctx.token(said.text)
+                continue
+            if isinstance(said, Usage):
+                answer.usage = said
                 continue
             answer.close(words)
             if isinstance(said, Signal):

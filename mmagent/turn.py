@@ -79,7 +79,8 @@ class Turn:
             else Outcome("text", Text(item.text), "", number, place, item.at)
             for place, item in enumerate(answer.said)
         ]
-        self._steps.append(StepRun(step.plan.checked, result, served, answer.began - self._began, answer.first_token))
+        offset = answer.began - self._began
+        self._steps.append(StepRun(step.plan.checked, result, served, offset, answer.first_token, answer.usage))
         self._outcomes += outcomes
         shown = result.outputs.get("conversation")
         before = shown if isinstance(shown, Conversation) else self.conversation

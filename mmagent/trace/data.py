@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mmagent.card import Scalar
-from mmagent.conversation import Role
+from mmagent.conversation import Role, Usage
 from mmagent.engine.events import Call, Handle
 
 Wire = Literal["embedding", "text", "refs"]
@@ -80,6 +80,8 @@ class Step:
     routes: tuple[Route, ...]
     spec: str
     """The turn's graph as YAML."""
+    usage: Usage | None = None
+    """What the reasoner took, if it counts."""
 
     @property
     def begun(self) -> tuple[Call, ...]:
@@ -132,6 +134,11 @@ class Trace:
     def calls(self) -> tuple[Call, ...]:
         """Every call of the turn, in the order in which they began."""
         return tuple(call for step in self.steps for call in step.begun)
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        """What the reasoner took, of every step in which it counted."""
+        return tuple(step.usage for step in self.steps if step.usage is not None)
 
     @property
     def routes(self) -> tuple[Route, ...]:

@@ -19,7 +19,7 @@ from mmagent.trace.gallery import Gallery
 from mmagent.trace.markup import Child, Html, element, fragment, trusted
 from mmagent.trace.routes import routes
 from mmagent.trace.timeline import timeline
-from mmagent.trace.words import count, duration, tally
+from mmagent.trace.words import count, duration, tally, usage
 
 
 def page(trace: Trace, media: Mapping[str, Media]) -> str:
@@ -99,6 +99,7 @@ def _overview(trace: Trace) -> Html:
         ("first audio", None if trace.first_audio is None else duration(trace.first_audio)),
         ("reply", parts),
         ("ran", tally(trace)),
+        ("the model took", usage(trace.usage)),
         ("seed", str(trace.seed)),
     ]
     return element("dl", [element("div", element("dt", k), element("dd", v)) for k, v in pairs if v], class_="overview")

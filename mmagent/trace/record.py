@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from mmagent.conversation import Conversation, Policy, Signal
+from mmagent.conversation import Conversation, Policy, Signal, Usage
 from mmagent.engine.events import Event
 from mmagent.engine.result import Result
 from mmagent.graph.checked import INPUT, CheckedGraph
@@ -41,6 +41,7 @@ class StepRun:
     served: Mapping[int, Served]
     offset: float
     first_token: float | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _step(step: StepRun) -> Step:
         calls=tuple(replace(call, started=call.started + step.offset) for call in step.result.calls),
         routes=tuple(_route(place, served, step.offset) for place, served in step.served.items()),
         spec=dump(step.graph.spec),
+        usage=step.usage,
     )
 
 

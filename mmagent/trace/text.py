@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mmagent.engine.events import Call
 from mmagent.trace.data import Part, Route, Trace
-from mmagent.trace.words import chain, count, duration, facts, line, tally, verdict, visible
+from mmagent.trace.words import chain, count, duration, facts, line, tally, usage, verdict, visible
 
 INDENT = "  "
 WIDTH = 240
@@ -36,6 +36,8 @@ def _head(trace: Trace) -> list[str]:
     rows = [f"{line(trace.model)}: {duration(trace.seconds)}, {tally(trace)}, seed {trace.seed}"]
     firsts = (("first token", trace.first_token), ("first audio", trace.first_audio))
     rows += [", ".join(f"{name} after {duration(at)}" for name, at in firsts if at is not None)]
+    rows += [usage(trace.usage)]
+    rows += [f"the model was told: {line(told, WIDTH)}" for used in trace.usage for told in used.told]
     return [row for row in rows if row]
 
 

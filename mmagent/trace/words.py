@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mmagent.card import Scalar
+from mmagent.conversation import Usage
 from mmagent.trace.data import Candidate, Trace
 
 _STEERING = (
@@ -125,6 +126,28 @@ def chain(path: Iterable[str]) -> str:
 def verdict(candidate: Candidate) -> str:
     """What became of a candidate, in one word."""
     return "chosen" if candidate.accepted else "refused"
+
+
+def usage(used: Sequence[Usage]) -> str:
+    """What a model took in all, or nothing where nobody counted; a sum that lacks a price is not shown.
+
+    >>> usage([Usage(1200, 30, 0.0042, "USD"), Usage(1300, 8, 0.004, "USD", calls=2)])
+    '2,500 tokens in, 38 out, 3 requests, 0.0082 USD'
+    """
+    tokens = [(item.input_tokens, item.output_tokens) for item in used]
+    if not tokens or any(number is None for pair in tokens for number in pair):
+        return ""
+    read, written = (sum(number or 0 for number in column) for column in zip(*tokens))
+    calls = sum(item.calls for item in used)
+    found = [
+        f"{count(read, 'token')} in",
+        f"{written:,} out",
+        *([count(calls, "request")] if calls > len(used) else []),
+    ]
+    costs = [item.cost for item in used if item.cost is not None]
+    if len(costs) == len(used):
+        found.append(f"{sum(costs):.4g} {used[0].currency}".strip())
+    return ", ".join(found)
 
 
 def tally(trace: Trace) -> str:
