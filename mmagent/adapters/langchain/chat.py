@@ -1,0 +1,167 @@
+"""An agent as a LangChain chat model: messages in, an AIMessage with words and media out, whole or streamed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LangSmithParams
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict, SkipValidation, model_validator
+
+from mmagent.adapters.langchain.call import Call
+from mmagent.adapters.langchain.messages import asked
+from mmagent.adapters.langchain.sources import sources
+from mmagent.adapters.langchain.store import MediaStore
+from mmagent.adapters.langchain.tap import Tap
+from mmagent.agent import Agent
+from mmagent.conversation import Policy
+from mmagent.errors import ConversationError
+from mmagent.intake import Limits
+
+_PER_CALL = ("policy", "temperature", "max_tokens", "seed")
+
+
+class AgentChatModel(BaseChatModel):
+    """An `Agent` that LangChain can talk to.
+
+        model = AgentChatModel(agent=Agent("pocket"))
+        model.invoke([HumanMessage([{"type": "text", "text": "What is this?"}, image_block])]).content_blocks
+
+    LangChain's messages are the conversation: the agent's own memory is neither read nor written, and calls may
+    run side by side. A system message among them takes the place of the agent's. `policy`, `temperature`,
+    `max_tokens`, `seed` and `stop` may be given here, with `bind`, or with a call; what is not given is the agent's.
+
+    Media in messages come as base64, as handles of `store`, or as URLs on `hosts`, within `limits`. Media of the
+    reply are content blocks with base64, or with handles where there is a `store`. A part that could not be made is a
+    `non_standard` block that says why. What keeps the agent from answering at all raises its own MMAgentError.
+
+    It calls no tools of LangChain's: its own are routed by what the model asks for. So `bind_tools` and
+    `with_structured_output` raise NotImplementedError.
+    """
+
+    agent: Annotated[Agent, SkipValidation]
+    policy: Annotated[Policy | None, SkipValidation] = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: list[str] | None = None
+    store: Annotated[MediaStore | None, SkipValidation] = None
+    hosts: Annotated[Sequence[str], SkipValidation] = ()
+    limits: Annotated[Limits | None, SkipValidation] = None
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse here what each call would refuse."""
+        sources(self.store, self.hosts, (), self.limits)
+        self._policy({})
+        return self
+
+    @property
+    def model_name(self) -> str:
+        """The name of the agent's model."""
+        return self.agent.model
+
+    @property
+    def _llm_type(self) -> str:
+        return "mmagent"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        """What tells two of them apart in a cache of replies."""
+        library = self.agent.library
+        system = self.agent.conversation.messages[:1]
+        return {
+            "model_name": self.model_name,
+            "policy": repr(self._policy({})),
+            "stop": self.stop,
+            "look_again": self.agent.look_again,
+            "system": system[0].text if system and system[0].role == "system" else "",
+            "tools": sorted([*library.registry.added, *(graph.name for graph in library.added)]),
+        }
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
+        return {**params, "ls_provider": "mmagent"}
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, seed = self._call(messages, stop, kwargs)
+        for step in call.turn:
+            call.turn.done(self.agent.engine.run(step.plan, step.inputs, partial=True, seed=seed))
+        return call.result()
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, seed = self._call(messages, stop, kwargs)
+        for step in call.turn:
+            call.turn.done(await self.agent.engine.arun(step.plan, step.inputs, partial=True, seed=seed))
+        return call.result()
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call, seed = self._call(messages, stop, kwargs)
+        for step in call.turn:
+            with self.agent.engine.stream(step.plan, step.inputs, partial=True, seed=seed) as events:
+                for event in events:
+                    yield from call.hear(event, step)
+            call.turn.done(events.result)
+            yield from call.end(step)
+        yield call.last()
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call, seed = self._call(messages, stop, kwargs)
+        for step in call.turn:
+            async with self.agent.engine.astream(step.plan, step.inputs, partial=True, seed=seed) as events:
+                async for event in events:
+                    for chunk in call.hear(event, step):
+                        yield chunk
+            call.turn.done(events.result)
+            for chunk in call.end(step):
+                yield chunk
+        yield call.last()
+
+    def _call(
+        self, messages: Sequence[BaseMessage], stop: Sequence[str] | None, given: Mapping[str, Any]
+    ) -> tuple[Call, int]:
+        policy = self._policy(given)
+        before = self.agent.conversation.messages[:1]
+        system = before[0] if before and before[0].role == "system" else None
+        request = asked(messages, sources(self.store, self.hosts, (), self.limits), system)
+        tap = Tap(self.agent.reasoner, self.stop or () if stop is None else stop)
+        return Call(self.agent, request, policy, tap, self.store), policy.seed
+
+    def _policy(self, given: Mapping[str, Any]) -> Policy:
+        """The policy of a call; ConversationError for an option that there is not."""
+        unknown = sorted(set(given) - set(_PER_CALL))
+        if unknown:
+            raise ConversationError(f"a call takes {', '.join(_PER_CALL)} and stop, not {', '.join(unknown)}")
+        values = {name: given.get(name, getattr(self, name)) for name in _PER_CALL}
+        policy = values.pop("policy") or self.agent.policy
+        return replace(policy, **{name: value for name, value in values.items() if value is not None})
