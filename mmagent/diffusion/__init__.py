@@ -1,0 +1,52 @@
+"""Generators out of any diffusers checkpoint: what every such tool shares, whatever it makes.
+
+A tool holds a `Diffuser`, loads and unloads it, lets its card follow the checkpoint, and turns the pipeline's output
+into media:
+
+    class ImageDiffusion(Tool, name="image-diffusion.v1", kind="generator", concurrency="exclusive",
+                         either=("prompt", "prompt_embeds")):
+        def __init__(self, model: str, pickle: bool = False, space: str = "") -> None:
+            self._diffuser = Diffuser(model, owner=self.card.name, pickle=pickle, space=space)
+
+        @classmethod
+        def card_for(cls, settings):
+            return card_of(cls.card, settings)
+
+        def load(self) -> None:
+            self._diffuser.load()
+
+        def run(self, ctx: Context, prompt: Text | None = None, prompt_embeds: Embedding | None = None,
+                steps: int | None = None, guidance: float | None = None) -> Image:
+            asked = Conditioning(prompt=prompt, prompt_embeds=prompt_embeds)
+            made = self._diffuser.run(ctx, asked, steps=steps, guidance=guidance, output_type="np")
+            return Image((made.images[0] * 255).round().astype("uint8"))
+
+- `Diffuser(model, owner=…)`: `load`, `unload`, `run(ctx, asked, …, **options)`, `pipe`, `encode`, `null`, `space`.
+  One request at a time, a scheduler and a generator of its own for each, progress, previews and cancel at each step.
+- `Conditioning`: words or embeddings, wanted and to be avoided, in the arguments that the pipeline's `__call__` has.
+- `Layout`, `layout(model)`: what the configs say, without loading anything; `card_of(card, settings)` a card by it.
+- `LatentColours(vae)`: cheap previews of the latents of pictures.
+- `Trainable`: what a generator does that others are trained towards; `DenoisingTarget` does it for a `Diffuser`.
+
+It knows no tool. Importing it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from mmagent.diffusion.card import card_of
+from mmagent.diffusion.conditioning import Conditioning, Encoded
+from mmagent.diffusion.diffuser import Diffuser
+from mmagent.diffusion.layout import Layout, layout
+from mmagent.diffusion.preview import LatentColours
+from mmagent.diffusion.tasks import Task
+
+__all__ = [
+    "Conditioning",
+    "Diffuser",
+    "Encoded",
+    "LatentColours",
+    "Layout",
+    "Task",
+    "card_of",
+    "layout",
+]

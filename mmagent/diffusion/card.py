@@ -1,0 +1,46 @@
+"""A generator's card as its checkpoint makes it: what embeddings fit, what it weighs, how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mmagent import checkpoint
+from mmagent.card import Card, Port, Scalar
+from mmagent.diffusion.layout import Layout, layout
+
+STEPS = 50  # what most pipelines take unless told otherwise
+EMBEDS = ("prompt_embeds", "negative_prompt_embeds")
+POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+
+
+def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
+    """`card` with what the configs of the checkpoint in `settings["model"]` say; what is not known stays open.
+
+    Embedding ports get tokens, width and space, `weights` the digest, `memory` and `cost` an estimate. Reads the
+    settings `model`, `config`, `revision`, `space`, `steps`, `width` and `height`, as far as there are any. An
+    encoder-less checkpoint makes `prompt_embeds` the only way in.
+    """
+    model = str(settings.get("model") or "")
+    config, revision = str(settings.get("config") or ""), str(settings.get("revision") or "")
+    found = layout(model, config=config, revision=revision)
+    space = str(settings.get("space") or "") or f"{checkpoint.slug(model)}.text"
+    inputs = tuple(_port(port, space, found) for port in card.inputs)
+    card = replace(card, inputs=inputs, weights=checkpoint.digest(model, revision=revision))
+    if found is None:
+        return card
+    steps, width, height = (settings.get(name) for name in ("steps", "width", "height"))
+    size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
+    seconds = found.seconds(steps if isinstance(steps, int) else STEPS, size)
+    return replace(card, memory=found.memory, cost=float(f"{seconds:.2g}"))
+
+
+def _port(port: Port, space: str, found: Layout | None) -> Port:
+    if port.name in EMBEDS:
+        sizes = {"tokens": found.tokens, "width": found.width} if found is not None else {}
+    elif port.name in POOLED:
+        space, sizes = f"{space}.pooled", {"tokens": 1, "width": found.pooled if found is not None else None}
+    else:
+        return port
+    known = {key: value for key, value in sizes.items() if value is not None}
+    return replace(port, constraints={**port.constraints, **known, "space": space})

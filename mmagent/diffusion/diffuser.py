@@ -1,0 +1,175 @@
+"""A pipeline at work: one request at a time, each with a scheduler and a generator of its own.
+
+Pipelines and schedulers keep state while they run (diffusers #3672, #7851), so two requests wait for each other
+here, whoever they come from. Nothing is drawn from torch's global generator.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmagent import checkpoint
+from mmagent.context import Context
+from mmagent.diffusion.conditioning import Conditioning, Encoded, arguments, defaults, encode, null
+from mmagent.diffusion.layout import Layout, layout
+from mmagent.diffusion.loading import load_pipeline
+from mmagent.diffusion.schedulers import fresh
+from mmagent.diffusion.tasks import Task, sibling
+from mmagent.errors import ModelError
+from mmagent.media import Embedding, Media
+
+NULL = "null.npz"
+Look = Callable[[Any], Media | None]
+"""Makes a preview of the latents that a pipeline holds, or None."""
+
+
+class Diffuser:
+    """Any pipeline of diffusers out of a user's checkpoint. Cheap to make; `load` reads the weights.
+
+    `owner` is the tool's name, for messages. The rest are the tool's settings, see `load_pipeline`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        owner: str,
+        config: str = "",
+        revision: str = "",
+        pickle: bool = False,
+        space: str = "",
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        self.model, self._owner, self._space = model, owner, space
+        self._config, self._revision = config, revision
+        self._pickle, self._device, self._dtype = pickle, device, dtype
+        self._lock = threading.RLock()
+        self._pipe: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._stored: Embedding | None = None
+
+    def load(self) -> None:
+        """Read the weights. ModelError, Offline or MissingExtra says what is wrong, and what to do about it."""
+        self._pipe = load_pipeline(
+            self.model, owner=self._owner, config=self._config, revision=self._revision,
+            pickle=self._pickle, device=self._device, dtype=self._dtype,
+        )  # fmt: skip
+        place = checkpoint.locate(self.model, revision=self._revision)
+        self._stored = Embedding.open(place / NULL) if (place / NULL).is_file() else None
+
+    def unload(self) -> None:
+        """Give the memory back."""
+        with self._lock:
+            import torch
+
+            self._pipe, self._tasks, self._stored = None, {}, None
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    @property
+    def pipe(self) -> Any:
+        """The loaded pipeline, of the class that the checkpoint names; only to look at, or while `lock` is held."""
+        if self._pipe is None:
+            raise ModelError(f"{self._owner}: {self.model} is not loaded; call load() first")
+        return self._pipe
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by whoever uses the pipeline."""
+        return self._lock
+
+    @property
+    def space(self) -> str:
+        """The space of its prompt embeddings; that of the pooled ones is this and `.pooled`."""
+        return self._space or f"{checkpoint.slug(self.model)}.text"
+
+    @property
+    def layout(self) -> Layout | None:
+        """What its configs say."""
+        return layout(self.model, config=self._config, revision=self._revision)
+
+    def generator(self, seed: int) -> Any:
+        """Random numbers from a seed, drawn on the processor: the same wherever the pipeline runs."""
+        import torch
+
+        return torch.Generator("cpu").manual_seed(seed)
+
+    def task(self, task: Task) -> Any:
+        """The pipeline of this family for a task, over the same modules."""
+        if task not in self._tasks:
+            self._tasks[task] = sibling(self.pipe, task)
+        return self._tasks[task]
+
+    def run(
+        self,
+        ctx: Context,
+        asked: Conditioning,
+        *,
+        task: Task | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        scheduler: str = "",
+        look: Look | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run the pipeline once and return its output object, `.images`, `.frames` or `.audios`.
+
+        `task` picks the pipeline of a family (None: the checkpoint's own). `steps`, `guidance` and `scheduler` (a
+        class name) are the pipeline's own unless given. Progress is told after each step, with what `look` makes of
+        the latents as preview, and there a cancelled call ends. `options` go to the pipeline as they are; those that
+        are None are left to it. Draws from `ctx.seed`.
+        """
+        with self._lock:
+            ctx.check()
+            pipe = self.pipe if task is None else self.task(task)
+            known = defaults(type(pipe))
+            told = arguments(pipe, asked, guidance, self._stored)
+            given = {name: value for name, value in options.items() if value is not None}
+            if steps is not None:
+                if steps < 1:
+                    raise ValueError(f"{self._owner}: steps is 1 or more, not {steps}")
+                given["num_inference_steps"] = steps
+            unknown = [name for name in given if name not in known]
+            if unknown:
+                raise ModelError(f"{type(pipe).__name__} takes no {unknown[0]}; leave it out")
+            pipe.scheduler = fresh(self.pipe.scheduler, scheduler)
+            total = steps or known.get("num_inference_steps") or 1
+            try:
+                return pipe(**told, **given, **_listener(known, ctx, total, look), generator=self.generator(ctx.seed))
+            finally:
+                pipe.scheduler = fresh(self.pipe.scheduler)
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """What the pipeline's own text encoders make of texts."""
+        with self._lock:
+            return encode(self.pipe, texts)
+
+    def null(self) -> Encoded:
+        """What stands for no prompt."""
+        with self._lock:
+            return null(self.pipe, self._stored)
+
+
+def _listener(known: Any, ctx: Context, total: int, look: Look | None) -> dict[str, Any]:
+    """The callback arguments that tell `ctx` of each step; raising in one ends the call, and harms nothing."""
+
+    def told(step: int, latents: Any, total: int) -> None:
+        ctx.progress(step + 1, max(total, step + 1), f"step {step + 1} of {max(total, step + 1)}")
+        if look is not None and step + 1 < total:
+            preview = look(latents)
+            if preview is not None:
+                ctx.preview(preview)
+
+    def at_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        told(step, tensors["latents"], getattr(pipe, "num_timesteps", total))  # fewer than asked, from a picture
+        return {}
+
+    def every(step: int, timestep: Any, latents: Any) -> None:
+        told(step, latents, total)
+
+    if "callback_on_step_end" in known:
+        return {"callback_on_step_end": at_end}
+    return {"callback": every, "callback_steps": 1} if "callback" in known else {}

@@ -1,0 +1,197 @@
+"""What the configs of a diffusers checkpoint say: pipeline class, parts, and what its prompt embeddings look like.
+
+Only JSON is read, and nothing heavy imported, so that a card can follow it. It knows no media and no tools.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmagent import checkpoint
+from mmagent.checkpoint.files import weights
+from mmagent.errors import ModelError, Offline
+
+INDEX = "model_index.json"
+DENOISERS = ("unet", "transformer", "prior")
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+FLOPS = 40e9
+"""Operations a second that two processor cores give in float32, for the estimate of a call's seconds."""
+
+_WIDTHS = (
+    "caption_channels", "encoder_hid_dim", "joint_attention_dim", "text_embed_dim", "text_dim", "cap_feat_dim",
+    "cross_attention_dim",
+)  # fmt: skip
+"""Where a denoiser's config says how wide prompt embeddings are; where one has two of them, the earlier is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A checkpoint as its configs describe it. `parts`: library and class of each part that is there, by name."""
+
+    model: str
+    pipeline: str
+    parts: Mapping[str, tuple[str, str]]
+    configs: Mapping[str, Mapping[str, Any]]
+    bytes: Mapping[str, int]
+    """Size of the weights of each part, as far as they lie here."""
+
+    @property
+    def space(self) -> str:
+        """The name of the space of its prompt embeddings, unless a setting gives it another."""
+        return f"{checkpoint.slug(self.model)}.text"
+
+    @property
+    def denoiser(self) -> Mapping[str, Any]:
+        """The config of the network that denoises."""
+        return next((self.configs[name] for name in DENOISERS if name in self.configs), {})
+
+    @property
+    def width(self) -> int | None:
+        """D of its prompt embeddings `[L, D]`."""
+        found = next((self.denoiser[key] for key in _WIDTHS if self.denoiser.get(key) is not None), None)
+        return found if isinstance(found, int) else next(iter(found), None) if isinstance(found, list) else None
+
+    @property
+    def tokens(self) -> int | None:
+        """L of its prompt embeddings, where it is always the same: that of CLIP, which pads to its full length."""
+        encoders = [self.parts[name][1] for name in ENCODERS if name in self.parts]
+        if "joint_attention_dim" in self.denoiser or not all(name.startswith("CLIPTextModel") for name in encoders):
+            return None
+        lengths = [
+            self.configs[name].get(key)
+            for name, key in (("tokenizer", "model_max_length"), ("text_encoder", "max_position_embeddings"))
+            if name in self.configs
+        ]
+        known = [length for length in lengths if isinstance(length, int) and 0 < length < 1_000_000]
+        return min(known) if known else None
+
+    @property
+    def pooled(self) -> int | None:
+        """Width of the pooled embedding that it takes beside the prompt embeddings, or None."""
+        direct = self.denoiser.get("pooled_projection_dim")
+        if isinstance(direct, int):
+            return direct
+        if self.denoiser.get("addition_embed_type") != "text_time":
+            return None
+        last = self.configs.get("text_encoder_2", {}).get("projection_dim")
+        if isinstance(last, int):
+            return last
+        total, ids = (
+            self.denoiser.get(f"{key}") for key in ("projection_class_embeddings_input_dim", "addition_time_embed_dim")
+        )
+        return total - 6 * ids if isinstance(total, int) and isinstance(ids, int) else None
+
+    @property
+    def encodes(self) -> bool:
+        """Whether it has a text encoder of its own."""
+        return any(name in self.parts for name in ENCODERS)
+
+    @property
+    def scale(self) -> int:
+        """Pixels a latent's side stands for."""
+        blocks = self.configs.get("vae", {}).get("block_out_channels")
+        return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and blocks else 8
+
+    @property
+    def multiple(self) -> int:
+        """What height and width are multiples of: diffusers asks for 8, and transformers cut latents into patches."""
+        patch = self.denoiser.get("patch_size")
+        return math.lcm(8, self.scale * (patch if isinstance(patch, int) else 1))
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width in pixels that it makes unless told otherwise, if its config says so."""
+        side = self.denoiser.get("sample_size")
+        sides = [side, side] if isinstance(side, int) else side
+        if not isinstance(sides, list) or len(sides) != 2:
+            return None
+        return sides[0] * self.scale, sides[1] * self.scale
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether its network was widened to see a picture beside the latents: it edits, and does nothing else."""
+        latent = self.configs.get("vae", {}).get("latent_channels")
+        seen = self.denoiser.get("in_channels")
+        return "unet" in self.configs and isinstance(latent, int) and isinstance(seen, int) and seen > latent
+
+    @property
+    def memory(self) -> int:
+        """Bytes of its weights."""
+        return sum(self.bytes.values())
+
+    def seconds(self, steps: int, size: tuple[int, int] | None = None) -> float:
+        """About how long a guided call takes on two cores: two passes a step, all parameters at each place.
+
+        A U-Net works most of its parameters at few places, which takes about a tenth of that.
+        """
+        height, width = size or self.size or (1024, 1024)
+        patch = self.denoiser.get("patch_size")
+        share = 0.1 if "unet" in self.configs else 1 / (patch * patch if isinstance(patch, int) else 1)
+        parameters = sum(self.bytes.get(name, 0) for name in DENOISERS) / 4
+        places = height * width / self.scale**2
+        return max(0.1, steps * 2 * 2 * parameters * places * share / FLOPS)
+
+
+def layout(model: str, *, config: str = "", revision: str = "") -> Layout | None:
+    """What the configs of `model` say, or None if it is a hub id, or a single file, of which no configs lie here.
+
+    `config` is the folder or hub id whose configs describe a single file of weights. ModelError if what is there
+    is no diffusers checkpoint, or one that needs code of its own.
+    """
+    source = config or model
+    index = checkpoint.config(source, INDEX, revision=revision)
+    if index is None:
+        return None
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str):
+        raise ModelError(
+            f"{source} needs a pipeline of its own ({pipeline!r}), and code from a folder of weights is never run; "
+            "use a checkpoint of a pipeline that diffusers has"
+        )
+    named = {
+        name: (str(value[0]), str(value[1]))
+        for name, value in index.items()
+        if name[0] != "_" and isinstance(value, list) and len(value) == 2 and value[0] is not None
+    }
+    configs = {name: _config(source, name, revision) for name in named}
+    return Layout(
+        model,
+        pipeline,
+        {name: kind for name, kind in named.items() if configs[name] is not None},
+        {name: found for name, found in configs.items() if found},
+        _bytes(model, revision),
+    )
+
+
+def _config(source: str, name: str, revision: str) -> Mapping[str, Any] | None:
+    """The config of a part, whatever its file is called; None if the part is named, but is not there."""
+    files = ["tokenizer_config", "config", "scheduler_config", "preprocessor_config"]
+    files.sort(key=lambda file: not file.startswith(name.rstrip("_23")))
+    for file in files:
+        found = checkpoint.config(source, f"{name}/{file}.json", revision=revision, optional=True)
+        if found is not None:
+            return found
+    return None
+
+
+def _bytes(model: str, revision: str) -> dict[str, int]:
+    try:
+        path = checkpoint.locate(model, revision=revision, download=False)
+    except Offline:
+        return {}
+    if path.is_file():
+        return {"unet": path.stat().st_size}  # nearly all of it, in the kind of checkpoint that comes as one file
+    return {part.name: _size(part) for part in path.iterdir() if part.is_dir()}
+
+
+def _size(part: Path) -> int:
+    """Bytes of the weights of a part, one copy of them: not those in another precision, nor pickled ones beside safe ones."""
+    plain = [
+        file for file in weights(part) if not any(f".{kind}." in file.name for kind in ("fp16", "bf16", "non_ema"))
+    ]
+    safe = [file for file in plain if file.suffix == ".safetensors"]
+    return sum(file.stat().st_size for file in safe or plain)

@@ -1,0 +1,184 @@
+"""Loading a diffusers checkpoint: a folder, a hub id, or one safetensors file with the configs that describe it.
+
+Safetensors unless pickled weights are asked for, no code from the folder, no part filled with random numbers, and
+no special token out of a user's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmagent import checkpoint
+from mmagent.diffusion.layout import INDEX, Layout, layout
+from mmagent.errors import MissingExtra, ModelError
+
+_MAY_LACK = ("text_encoder", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
+"""Parts that a pipeline runs without: embeddings come from elsewhere, and pictures go out unjudged."""
+
+
+def load_pipeline(
+    model: str,
+    *,
+    owner: str,
+    config: str = "",
+    revision: str = "",
+    pickle: bool = False,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Any:
+    """The pipeline of a checkpoint, of the class that it names, ready to run: frozen, in eval mode, on its device.
+
+    Parts that the checkpoint lacks, and that the pipeline can do without, are None. `device` `auto` is an
+    accelerator if there is one; `dtype` `auto` is float32 on the processor and bfloat16 elsewhere. ModelError,
+    Offline or MissingExtra (`owner` is who asked) if it cannot be had.
+    """
+    try:
+        import torch
+        import transformers
+
+        with quiet():
+            import diffusers
+    except ImportError as error:
+        raise MissingExtra(error.name or "diffusers", "local", owner) from error
+    place = checkpoint.locate(model, revision=revision)
+    safe = checkpoint.guard(place, pickle=pickle)
+    where = _device(torch, device)
+    precision = _dtype(torch, dtype, where)
+    try:
+        with quiet():
+            if place.is_file():
+                pipe = _from_file(diffusers, place, config, precision)
+            else:
+                pipe = _from_folder(diffusers, place, _described(str(place)), safe, pickle, precision)
+            pipe.to(where)
+    except (ModelError, MissingExtra, MemoryError):
+        raise
+    except ImportError as error:
+        raise MissingExtra(error.name or _first_line(error), "local", owner) from error
+    except Exception as error:  # torn files, wrong fields, classes that changed: the library raises anything
+        raise ModelError(f"{model} cannot be loaded by diffusers: {_first_line(error)}") from error
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval().requires_grad_(False)
+        elif isinstance(part, transformers.PreTrainedTokenizerBase):
+            part.split_special_tokens = True  # or words like <|endoftext|> in a prompt would end it
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _from_folder(diffusers: Any, place: Path, plan: Layout, safe: bool, pickle: bool, dtype: Any) -> Any:
+    kind = _kind(diffusers, plan)
+    _check_parts(diffusers, place, plan)
+    wanted, _ = kind._get_signature_keys(kind)
+    absent = {name: None for name in wanted if name not in plan.parts}
+    lost = [name for name in absent if not name.startswith(_MAY_LACK) and name not in kind._optional_components]
+    if lost:
+        raise ModelError(f"{place} lacks {', '.join(sorted(lost))}, which {plan.pipeline} needs; download it again")
+    if absent.get("safety_checker", True) is None:
+        absent["requires_safety_checker"] = False  # type: ignore[assignment]  # an option beside the absent parts
+    return diffusers.DiffusionPipeline.from_pretrained(
+        str(place),
+        **{name: value for name, value in absent.items() if name in wanted or name in kind.__init__.__annotations__},
+        **_text_models(place, plan, pickle, dtype),
+        dtype=dtype,
+        use_safetensors=True if safe else None,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+
+
+def _from_file(diffusers: Any, place: Path, config: str, dtype: Any) -> Any:
+    """A pipeline out of one file of weights; without `config`, the configs of the base model that it looks like."""
+    if not config:
+        from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
+
+        config = fetch_diffusers_config(load_single_file_checkpoint(str(place)))["pretrained_model_name_or_path"]
+    described = checkpoint.locate(config)
+    plan = _described(str(described))
+    _check_parts(diffusers, described, plan)
+    return _kind(diffusers, plan).from_single_file(
+        str(place), config=str(described), dtype=dtype, local_files_only=True
+    )
+
+
+def _described(model: str) -> Layout:
+    found = layout(model)
+    if found is None:
+        raise ModelError(f"{model} holds no {INDEX}; name the folder in which save_pretrained wrote the pipeline")
+    return found
+
+
+def _kind(diffusers: Any, plan: Layout) -> Any:
+    kind = getattr(diffusers, plan.pipeline, None)
+    if not isinstance(kind, type) or not issubclass(kind, diffusers.DiffusionPipeline):
+        raise ModelError(
+            f"diffusers {diffusers.__version__} has no pipeline {plan.pipeline}, which {plan.model} asks for; "
+            "a newer one may have it, and code from a folder of weights is never run"
+        )
+    return kind
+
+
+def _check_parts(diffusers: Any, place: Path, plan: Layout) -> None:
+    """Refuse parts whose class would come out of the folder, or out of a library that diffusers does not build on."""
+    for name, (library, kind) in plan.parts.items():
+        ours = library in ("diffusers", "transformers") or hasattr(diffusers.pipelines, library)
+        if not ours or (place / name / f"{library}.py").exists():
+            raise ModelError(
+                f"{plan.model}: {name} is a {kind} of {library}; code from a folder of weights is never run, and only "
+                "classes of diffusers and transformers are loaded"
+            )
+
+
+def _text_models(place: Path, plan: Layout, pickle: bool, dtype: Any) -> dict[str, Any]:
+    """The parts that are transformers models, loaded as every tool loads them: what they lack is told."""
+    import transformers
+
+    found = {}
+    for name, (library, kind) in plan.parts.items():
+        maker = getattr(transformers, kind, None) if library == "transformers" else None
+        if isinstance(maker, type) and issubclass(maker, transformers.PreTrainedModel):
+            found[name] = checkpoint.load_pretrained(maker, str(place / name), pickle=pickle, dtype=dtype)
+    return found
+
+
+def _device(torch: Any, device: str) -> str:
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _dtype(torch: Any, dtype: str, device: str) -> Any:
+    name = dtype if dtype != "auto" else "float32" if device == "cpu" else "bfloat16"
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ModelError(f"dtype is auto, float32, bfloat16 or float16, not {dtype!r}")
+    return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """One thread loads at a time, and no bars or remarks of the libraries run into what a program prints."""
+    import transformers  # first: `loading` quiets only what is there, and diffusers' import makes it talk
+
+    with checkpoint.loading():
+        from diffusers.utils import logging
+
+        level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(level)
+            if bars:
+                logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:300]
