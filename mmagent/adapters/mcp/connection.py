@@ -1,0 +1,122 @@
+"""One session with a server: opened when it is first needed, kept open, and opened again after it has died.
+
+A session belongs to the event loop in which it began, and engines have loops of their own; so each connection has a
+thread with a loop, and every call is handed over to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from mmagent.adapters.mcp.errors import RemoteError, ServerGone, leaf, words
+from mmagent.adapters.mcp.transport import Dial, Watched
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Connection:
+    """A server called `name`, reached by `dial`, which is given `patience` seconds to begin. Close it after use."""
+
+    def __init__(self, name: str, dial: Dial, patience: float) -> None:
+        from anyio.from_thread import start_blocking_portal
+
+        self.name, self._dial, self._patience = name, dial, patience
+        self._lock = threading.Lock()
+        self._portal = start_blocking_portal(name=f"mmagent-mcp-{name}")
+        self._inside = self._portal.__enter__()
+        self._opening = asyncio.Lock()
+        self._client: Client | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._leave: asyncio.Event | None = None
+        self._closed = False
+        atexit.register(self.close)
+
+    def __repr__(self) -> str:
+        return f"<MCP server {self.name}>"
+
+    def submit(self, work: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Do `work` in the connection's loop; cancelling the future cancels it. ServerGone once it is closed."""
+        with self._lock:
+            if self._closed:
+                raise ServerGone(self.name, "", "it was closed; open it again with mcp_tools(...)")
+            return self._inside.start_task_soon(lambda: work(*args, **kwargs))
+
+    def close(self) -> None:
+        """End the session, and the server if it is a program of ours; may be called more than once."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        self._inside.call(self._end)
+        self._portal.__exit__(None, None, None)
+
+    # -- in the connection's loop
+
+    async def client(self) -> Client:
+        """The open session; ServerGone if it cannot be opened."""
+        async with self._opening:
+            if self._client is None:
+                opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+                self._leave = asyncio.Event()
+                self._keeper = asyncio.create_task(self._keep(opened, self._leave))
+                try:
+                    return await asyncio.wait_for(asyncio.shield(opened), self._patience)
+                except TimeoutError:
+                    self._keeper.cancel()
+                    why = f"it did not answer within {self._patience:g} s; check what it prints, or give it more patience="
+                    raise ServerGone(self.name, "", why) from None
+            return self._client
+
+    async def _keep(self, opened: asyncio.Future[Client], leave: asyncio.Event) -> None:
+        """Hold a session open until it dies or is to be left: it must end in the task in which it began."""
+        from mcp import Client, types
+
+        own = types.Implementation(name="mmagent", version=_version())
+        try:
+            async with Client(Watched(self._dial(), leave.set), client_info=own) as client:
+                self._client = client
+                opened.set_result(client)
+                await leave.wait()
+        except BaseException as error:
+            if not opened.done():
+                opened.set_exception(self._unopened(error))
+            elif not isinstance(error, Exception):
+                raise
+            # Else it died: whoever was being served has been told.
+        finally:
+            self._client = None
+
+    def _unopened(self, error: BaseException) -> RemoteError:
+        from mcp import MCPError, types
+
+        cause = leaf(error)
+        closed = isinstance(cause, MCPError) and cause.code == types.CONNECTION_CLOSED
+        if closed or isinstance(cause, asyncio.CancelledError):
+            return ServerGone(self.name, "", "it ended before it could be spoken to; check what it prints")
+        return ServerGone(self.name, "", f"it cannot be reached: {words(cause)}; check its command or address")
+
+    async def _end(self) -> None:
+        keeper = self._keeper
+        if keeper is None or keeper.done():
+            return
+        if self._client is None:
+            keeper.cancel()
+        elif self._leave is not None:
+            self._leave.set()
+        await asyncio.wait([keeper])
+
+
+def _version() -> str:
+    from mmagent import __version__
+
+    return __version__

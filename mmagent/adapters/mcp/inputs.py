@@ -1,0 +1,112 @@
+"""From the JSON arguments of a call to media and settings, every byte by the guarded door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from mmagent.adapters.mcp.held import Shelter
+from mmagent.adapters.mcp.labels import SCHEME
+from mmagent.adapters.mcp.offer import SEED, Offer
+from mmagent.card import ANY, Port, Scalar, Setting
+from mmagent.errors import CardError, IntakeError
+from mmagent.intake import Limits
+from mmagent.media import Media, Text, modality
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a caller may name: data URIs, what `held` keeps, files below `root` if there is one; all within `limits`."""
+
+    held: Shelter
+    root: Path | None
+    limits: Limits
+
+    def text(self, value: object, name: str) -> Text:
+        """Words; CardError if they are none."""
+        if not isinstance(value, str):
+            raise CardError(f"argument {name} is a string, not {_shown(value)}")
+        self.limits.check("characters", len(value), f"argument {name}")
+        return Text(value)
+
+    def medium(self, value: object, port: Port) -> Media:
+        """The value of a port; IntakeError or CardError says what was refused, without repeating it."""
+        if port.modality == "text":
+            return self.text(value, port.name)
+        if not isinstance(value, str):
+            raise CardError(f"argument {port.name} is the address of {port.modality}, not {_shown(value)}")
+        kind = Media if port.modality == ANY else modality(port.modality)
+        if value.startswith(SCHEME):
+            held = self.held.get(value)
+            own = modality(held.modality) if kind is Media else kind
+            return own.decode(held.data, held.name, self.limits)
+        if value[:5].lower() == "data:":
+            return kind.open(value, limits=self.limits)
+        path = self._path(value)
+        if path is not None:
+            return kind.open(path, limits=self.limits)
+        if port.modality == ANY:
+            return self.text(value, port.name)
+        files = "a path below its root" if self.root else "a path, if it is started with --root"
+        raise IntakeError(f"argument {port.name} is a data: URI, an address that this server gave, or {files}")
+
+    def _path(self, value: str) -> Path | None:
+        """The file of a path or `file:` URI below the root; None if it cannot be one. IntakeError if it lies elsewhere."""
+        if self.root is None or len(value) > 1024 or "\0" in value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+            value = unquote(parts.path)
+        elif "://" in value:
+            return None
+        root = self.root.resolve()
+        path = (root / value).resolve()  # so that neither `..` nor a link leads out of it
+        if not path.is_relative_to(root):
+            raise IntakeError(f"{value} is not below the server's root; copy the file there, or send it as a data: URI")
+        return path if path.is_file() else None
+
+
+def read_arguments(
+    offer: Offer, given: Mapping[str, Any], door: Door
+) -> tuple[dict[str, Media | list[Media]], dict[str, Scalar], int]:
+    """The inputs, settings and seed of a call; CardError for an argument that there is not, or of another type."""
+    ports = {port.name: port for port in offer.card.inputs}
+    settings = {setting.name: setting for setting in offer.settings}
+    known = [*ports, *settings, *([SEED] if offer.seeded else [])]
+    for name in given:
+        if name not in known:
+            raise CardError(f"{offer.name} has no argument {name!r:.80}; it has {', '.join(known) or 'none'}")
+    inputs: dict[str, Media | list[Media]] = {}
+    for name, port in ports.items():
+        value = given.get(name)
+        if value is None:
+            if not port.optional:
+                raise CardError(f"{offer.name} needs the argument {name}: {port}")
+        elif not port.many:
+            inputs[name] = door.medium(value, port)
+        elif isinstance(value, list):
+            inputs[name] = [door.medium(item, port) for item in value]
+        else:
+            raise CardError(f"argument {name} is a list, not {_shown(value)}")
+    chosen = {name: _scalar(given[name], settings[name], offer.name) for name in settings if name in given}
+    seed = given.get(SEED, 0) if offer.seeded else 0
+    return inputs, chosen, _whole(seed)
+
+
+def _scalar(value: object, setting: Setting, owner: str) -> Scalar:
+    if setting.type == "int" and isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON does not tell them apart
+    return setting.check(value, owner)
+
+
+def _whole(seed: object) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise CardError(f"argument {SEED} is a whole number, not {_shown(seed)}")
+    return seed
+
+
+def _shown(value: object) -> str:
+    return {bool: "a truth value", dict: "an object", list: "a list", str: "a string"}.get(type(value), "a number")
