@@ -10,6 +10,7 @@ blocks    content blocks and media                sources   where media may come
 store     media by handle                         target    what is called: a tool with settings, or a graph
 tool      as_tool                                 runnable  as_runnable
 schema    a card as the arguments of a tool       told      outputs in words, and as they come
+progress  running under LangChain's callbacks     stop      stop sequences
 """
 
 from mmagent.adapters.langchain.blocks import from_block, media_of, to_block

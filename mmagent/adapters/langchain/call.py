@@ -146,8 +146,12 @@ class Call:
         return {"type": "non_standard", "value": value}
 
     def _metadata(self) -> dict[str, Any]:
-        stopped = {"stop_sequence": self._tap.stopped} if self._tap.stopped else {}
-        return {"model_name": self._tap.name, "model_provider": "mmagent", **stopped}
+        found: dict[str, Any] = {"model_name": self._tap.name, "model_provider": "mmagent"}
+        if self._tap.stopped:
+            found["stop_sequence"] = self._tap.stopped
+        if self._tap.estimated:
+            found["usage_estimated"] = True
+        return found
 
     def _reply(self) -> Reply:
         return self.turn.reply(self._agent)

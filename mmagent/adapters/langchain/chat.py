@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams
+from langchain_core.language_models import BaseChatModel, LangSmithParams, ModelProfile
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, SkipValidation, model_validator
@@ -84,6 +84,20 @@ class AgentChatModel(BaseChatModel):
             "system": system[0].text if system and system[0].role == "system" else "",
             "tools": sorted([*library.registry.added, *(graph.name for graph in library.added)]),
         }
+
+    def _resolve_model_profile(self) -> ModelProfile:
+        """What it takes in: media that its model cannot see are put into words by tools."""
+        return ModelProfile(
+            text_inputs=True,
+            image_inputs=True,
+            image_url_inputs=bool(self.hosts),
+            audio_inputs=True,
+            video_inputs=True,
+            pdf_inputs=False,
+            text_outputs=True,
+            tool_calling=False,
+            structured_output=False,
+        )
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)

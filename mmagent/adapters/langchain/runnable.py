@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any
 
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import BaseModel, ConfigDict, SkipValidation, create_model
 
+from mmagent.adapters.langchain.progress import arun, atell, run, tell
 from mmagent.adapters.langchain.target import Callable, Target, outputs, target
 from mmagent.adapters.langchain.told import Chunk, Telling, is_media, plain, single
 from mmagent.card import Card, Scalar
@@ -69,17 +71,15 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
                 fields[item.name] = (Any, ... if item.required else item.default)
         return create_model(self.get_name("Input"), __config__=ConfigDict(protected_namespaces=()), **fields)
 
-    def _invoke(self, given: Any) -> Any:
+    def _invoke(self, given: Any, run_manager: CallbackManagerForChainRun) -> Any:
         inputs, settings = self._read(given)
         plan = self.target.plan(inputs, settings)
-        made = self.target.engine.run(plan, inputs, seed=self.seed).outputs
-        return self._answer(made)
+        return self._answer(run(self.target.engine, plan, inputs, self.seed, run_manager))
 
-    async def _ainvoke(self, given: Any) -> Any:
+    async def _ainvoke(self, given: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
         inputs, settings = self._read(given)
         plan = self.target.plan(inputs, settings)
-        result = await self.target.engine.arun(plan, inputs, seed=self.seed)
-        return self._answer(result.outputs)
+        return self._answer(await arun(self.target.engine, plan, inputs, self.seed, run_manager))
 
     def _told(self, given: Iterator[Any]) -> Iterator[Chunk]:
         for item in given:
@@ -88,6 +88,7 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
             telling = Telling(plan.checked)
             with self.target.engine.stream(plan, inputs, seed=self.seed) as events:
                 for event in events:
+                    tell(event)
                     yield from telling.hear(event)
             yield from telling.end(events.result.outputs)
 
@@ -98,6 +99,7 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
             telling = Telling(plan.checked)
             async with self.target.engine.astream(plan, inputs, seed=self.seed) as events:
                 async for event in events:
+                    await atell(event)
                     for chunk in telling.hear(event):
                         yield chunk
             for chunk in telling.end(events.result.outputs):

@@ -11,6 +11,7 @@ from langchain_core.tools import BaseTool, ToolException
 from pydantic import SkipValidation
 
 from mmagent.adapters.langchain.blocks import to_block
+from mmagent.adapters.langchain.progress import arun, run
 from mmagent.adapters.langchain.schema import arguments
 from mmagent.adapters.langchain.sources import Sources, sources
 from mmagent.adapters.langchain.store import MediaStore
@@ -50,7 +51,7 @@ class MediaTool(BaseTool):
         try:
             inputs, settings = self._read(words, given)
             plan = self.target.plan(inputs, settings)
-            return self._answer(self.target.engine.run(plan, inputs, seed=self.seed).outputs)
+            return self._answer(run(self.target.engine, plan, inputs, self.seed, run_manager))
         except MMAgentError as error:
             raise self._as_asked(error) from error
 
@@ -60,8 +61,7 @@ class MediaTool(BaseTool):
         try:
             inputs, settings = self._read(words, given)
             plan = self.target.plan(inputs, settings)
-            result = await self.target.engine.arun(plan, inputs, seed=self.seed)
-            return self._answer(result.outputs)
+            return self._answer(await arun(self.target.engine, plan, inputs, self.seed, run_manager))
         except MMAgentError as error:
             raise self._as_asked(error) from error
 
