@@ -1,0 +1,67 @@
+"""Whisper by faster-whisper: checkpoints in CTranslate2's format."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any
+
+from mmagent.checkpoint import loading
+from mmagent.errors import ModelError
+
+from .account import Account, Ask, Piece
+from .checkpoints import Checkpoint
+
+
+class FasterWhisper:
+    """A loaded checkpoint; calls at once share it, since each has a decoder state of its own."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        import ctranslate2
+        from faster_whisper import WhisperModel
+
+        if not (checkpoint.path / "tokenizer.json").is_file():  # the library would look for one on the hub
+            raise ModelError(
+                f"{checkpoint.path} holds no tokenizer.json; copy that of the model it was converted from into it "
+                "(ct2-transformers-converter does with --copy_files tokenizer.json preprocessor_config.json)"
+            )
+        with loading():
+            level = ctranslate2.get_log_level()
+            ctranslate2.set_log_level(logging.ERROR)  # float16 becomes float32 on a CPU, which it warns of
+            try:
+                # 0 threads: as OMP_NUM_THREADS says
+                self._model = WhisperModel(str(checkpoint.path), device="cpu", cpu_threads=0)
+            except (RuntimeError, ValueError) as error:
+                raise ModelError(
+                    f"{checkpoint.path} cannot be loaded by faster-whisper: {error}; download or convert it again"
+                ) from error
+            finally:
+                ctranslate2.set_log_level(level)
+
+    def hear(self, samples: Any, ask: Ask, account: Account) -> None:
+        pieces, about = _watched(self._model, account).transcribe(
+            samples,
+            language=ask.language,
+            task=ask.task,
+            beam_size=ask.beam_size,
+            temperature=ask.temperature,
+            initial_prompt=ask.prompt,
+            word_timestamps=ask.words,
+            vad_filter=ask.vad,
+        )
+        account.language = about.language
+        for piece in pieces:
+            words = tuple(Piece(float(word.start), float(word.end), word.word) for word in piece.words or ())
+            account.hear(Piece(float(piece.start), float(piece.end), piece.text, words))
+
+
+def _watched(model: Any, account: Account) -> Any:
+    """The model for one call, which looks before each window whether it should stop: silent ones yield no piece."""
+    view = copy.copy(model)
+
+    def encode(features: Any) -> Any:
+        account.again()
+        return model.encode(features)
+
+    view.encode = encode
+    return view

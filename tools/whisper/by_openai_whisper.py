@@ -1,0 +1,73 @@
+"""Whisper by OpenAI's own library: its own checkpoints, and those of transformers under other names."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from mmagent.errors import ModelError
+
+from .account import Account, Ask, Piece
+from .checkpoints import Checkpoint
+from .drawing import drawing
+from .naming import read, to_openai
+
+
+class OpenAIWhisper:
+    """A loaded checkpoint for one call at a time: the library keeps its cache in hooks on the model."""
+
+    def __init__(self, checkpoint: Checkpoint, pickle: bool) -> None:
+        import whisper
+
+        dims, state = read(checkpoint, pickle)
+        model = whisper.model.Whisper(whisper.model.ModelDimensions(**dims))
+        try:
+            model.load_state_dict(to_openai(state) if checkpoint.format == "transformers" else state)
+        except RuntimeError as error:
+            raise ModelError(f"{checkpoint.path} is no whole Whisper: {error}; download it again") from error
+        self._model = model.eval().requires_grad_(False)
+
+    def hear(self, samples: Any, ask: Ask, account: Account) -> None:
+        with _watching(self._model, account), drawing(ask):
+            found = self._model.transcribe(
+                samples,
+                language=ask.language,
+                task=ask.task,
+                beam_size=ask.beam_size if ask.beam_size > 1 else None,
+                temperature=ask.temperature,
+                initial_prompt=ask.prompt,
+                word_timestamps=ask.words,
+                fp16=False,
+            )
+        account.language = found["language"]
+        for piece in found["segments"]:
+            words = tuple(
+                Piece(float(word["start"]), float(word["end"]), word["word"]) for word in piece.get("words") or ()
+            )
+            if piece["text"]:
+                account.hear(Piece(float(piece["start"]), float(piece["end"]), piece["text"], words))
+
+
+@contextlib.contextmanager
+def _watching(model: Any, account: Account) -> Iterator[None]:
+    """Tell the account of each window that is begun, and look at each token whether the call should stop.
+
+    The library says nothing while it is at work. It calls `model.decode` for every window, with what was heard
+    before as the prompt.
+    """
+    decode, windows = model.decode, 0
+
+    def begin(mel: Any, options: Any) -> Any:
+        nonlocal windows
+        account.reach(windows * 30.0)
+        windows += 1
+        return decode(mel, options)
+
+    model.decode = begin
+    hook = model.decoder.register_forward_pre_hook(lambda *_: account.ctx.check())
+    try:
+        yield
+    finally:
+        hook.remove()
+        del model.decode
