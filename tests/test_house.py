@@ -41,6 +41,7 @@ LAYERS = [
     "replay",
     "agent",
     "adapters",
+    "pocket",
     "testing",
     "conformance",
     "scaffold",

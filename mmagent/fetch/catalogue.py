@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmagent.errors import UnknownName
-from mmagent.fetch.packages import Wheel
+from mmagent.fetch.packages import Debian, Npm, Wheel
 from mmagent.fetch.sources import File, Folder, Hub, Source
 
 
@@ -78,6 +78,41 @@ _SILERO = (
         "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
         1_246_165,
     ),
+)
+_EMOJI = (File("icons.json", "f5f4cf457c0db2ad5a2e42e033e02e0c87d10e43d0164cfffb3bb84914970a63", 8_958_092),)
+_SAMPLES = (
+    File("ambi_glass_hum.flac", "151e5c4ff594fd176df15de210ba89a1805cfeadf7a050f8b6be2076abb12eca", 453_621),
+    File("ambi_glass_rub.flac", "d8400331199a5a2e5fec33e9c0179b09f7ec3b20554c3f042fbe89107e1c3883", 261_997),
+    File("ambi_haunted_hum.flac", "de5b287254723c9faeab1fd4812112608615b5bcdaa64fc6ad4db036bc49c12d", 741_164),
+    File("ambi_lunar_land.flac", "020f82384e5d55807b557901d585aff9d385ce67d9f0a66464dea0952638ce01", 643_513),
+    File("ambi_piano.flac", "e6cd0efe8bd02f67beb76e2a930c9ff70c27712fa8829f03c2ae71362f88fe77", 141_470),
+    File("bd_boom.flac", "1ece3f3fc0c5d7d2f154e1850077c5f57fa577c4aea1902e6d2a04cb51ce43ff", 45_634),
+    File("drum_cowbell.flac", "e2ee5f732b675858491e95a06ea419b98af512ebdc154afb2c27066303f0dd7f", 18_281),
+    File("drum_snare_hard.flac", "1b2325523ed2a93da49df338ef861b4c35bfcbdc2e5e726ce1e873201883ffe4", 29_657),
+    File("drum_snare_soft.flac", "3da004f932da94c4a4ccf1066f973c08ebe314875304333c1b257dbd6725ad9e", 23_031),
+    File("elec_bell.flac", "3e94a475dd4fd588f6547d1e0bf4bb22d9f39858498fdf72751b60a008f6164d", 20_377),
+    File("elec_blip.flac", "6d082528d45fe31a07104a430ed229f8782e322bf985f9299099c000755214b5", 16_299),
+    File("elec_blip2.flac", "b49e623b8414e05f279564cc022b3ee7f2a9361548c8aed22741613a7f9b8250", 19_069),
+    File("elec_chime.flac", "6491cb81484f9ec8da9b19eac3aa88b234d5519becc7a96172d54a1da1b21f0f", 86_050),
+    File("elec_plip.flac", "6bae1bd8db6167732001372b5286f27d1db28b512dde11673f66e1dfb041bae1", 14_521),
+    File("elec_pop.flac", "c7cd99162f0aecf2cc3c18775c81f25819855b075d0a07ec9fa321e1e3cf8e19", 12_611),
+    File("guit_e_fifths.flac", "b609553b02becbada9ec00a6a13e88bbde6b7ce29098063f4b3f27209ff13f79", 322_437),
+    File("guit_em9.flac", "e6dbbdc5aef03fada9cbd84d9ef000472c6954db9badcf5721969c515d46c2f1", 501_165),
+    File("guit_harmonics.flac", "197dc69798e07641f2003f394645155e4077d1d75fa6eb44a66f3a00b07e73ee", 93_072),
+    File("mehackit_phone1.flac", "d57ab020192796e36bfa5e6c99f9367f183f0a9dc99ac4ab63d3cea6e2fd21e8", 107_194),
+    File("mehackit_robot1.flac", "1165726b79ed2938368de0500bdfcc750c1af3109b8efdaa0a7fe891ee795753", 118_245),
+    File("misc_cineboom.flac", "a03bc3dd148809d816a558c93e53af5948b846ca0abf454b238d3e243a404a60", 534_491),
+    File("misc_crow.flac", "007e6ce77f6f187c76e1255702fdf5852f60a0edc1307e177d3219343abf7a28", 16_520),
+    File("perc_bell.flac", "7d88fccc70acaeec1800976f57dc46e7fb80fd66668d3220c4961a11c8d30f9b", 330_754),
+    File("perc_door.flac", "923c36d45cd67a053976602163020b32fc499f3c126c66bca790b9aa2d9e7003", 120_615),
+    File("perc_till.flac", "c6a97c7fb370725c1a0afb6378540aa1205d0b928723f7e92bd5ba3ab3859dc9", 96_203),
+    File("tabla_ghe3.flac", "53d300a9fbcdeb50a093323a78219ae8b43fb690aa1a149117be02211d6ad3fd", 68_797),
+    File("tabla_ke1.flac", "1d6742207c77d6bba5a1ef83cf9642f056fac79384612abad669ec0c18c91b3b", 2_686),
+    File("tabla_na.flac", "2cf51e38f5173d582d751c4333e5b658f02c01944a5b0d648ef83949edc92563", 18_123),
+    File("tabla_te1.flac", "276b07272060183dd8b5054b14b7bcd56328dd20a7b9a2c738a6f780c0635dd0", 5_955),
+    File("tabla_tun1.flac", "b86e20c4654a07c01524547b75600a73c19cb1ce826f5709e4f348e752246651", 55_873),
+    File("vinyl_rewind.flac", "ad587a5598de7a12a225e29d6326e6a212601c81550b48e16979709a54476b93", 239_824),
+    File("vinyl_scratch.flac", "2dc0fedcfeaa308889d065f6911da95f42cc24f0806ff823cd006a045dbe490b", 15_944),
 )
 _MINILM = (
     File("model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 90_868_376),
@@ -151,6 +186,29 @@ SETS: Mapping[str, WeightSet] = {
             "Silero VAD by the Silero Team",
             _SILERO,
             (_wheel("silero-vad", "6.2.3", _SILERO, "silero_vad/data/", 11_317_527),),
+        ),
+        WeightSet(
+            "fluent-emoji-flat",
+            "pictures of things, for training the pocket model",
+            "MIT",
+            "Fluent Emoji by Microsoft, packaged by Iconify",
+            _EMOJI,
+            (Npm("@iconify-json/fluent-emoji-flat", "1.2.6", {"icons.json": "package/icons.json"}, 1_172_438),),
+        ),
+        WeightSet(
+            "sonic-pi-samples",
+            "recorded sounds, for training the pocket model",
+            "CC0-1.0, some MIT (see the table of things)",
+            "samples of Sonic Pi by Samuel Aaron and many recordists of freesound.org, packaged by Debian",
+            _SAMPLES,
+            (
+                Debian(
+                    "sonic-pi-samples",
+                    "3.2.2~repack-8",
+                    {file.name: f"usr/share/sonic-pi/samples/{file.name}" for file in _SAMPLES},
+                    21_882_696,
+                ),
+            ),
         ),
         WeightSet(
             "all-minilm-l6-v2",
