@@ -7,7 +7,7 @@ A setting `model` is a folder, a file, or the id of a repository on the Hugging 
     'clip-vit-base-patch32'
 
 `config`, `digest` and `slug` touch no network and import nothing heavy, so that a card can be made with them. It
-knows nothing of tools, media and families of models.
+knows nothing of tools and media; of families of models only `vision` does.
 """
 
 from __future__ import annotations

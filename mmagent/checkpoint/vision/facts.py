@@ -1,0 +1,148 @@
+"""What can be told of an image encoder without loading it: tokens, width, size, from the JSON of its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmagent.checkpoint.place import config
+from mmagent.checkpoint.vision import openclip
+from mmagent.checkpoint.vision.choice import Choice
+from mmagent.checkpoint.vision.families import REFUSED, Family, family
+from mmagent.checkpoint.vision.processor import made_size, pair, processor_fields
+from mmagent.errors import ModelError
+
+SPEED = 4e10
+"""Floating-point operations a second on two cores, for expected costs: measured with a ViT-B/16 in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of one picture: `tokens` states of `width`, None where it cannot be told; `memory` bytes, `cost` seconds."""
+
+    kind: str
+    fields: Mapping[str, Any]
+    tokens: int | None = None
+    width: int | None = None
+    memory: int = 0
+    cost: float = 0.0
+
+    @property
+    def constraints(self) -> dict[str, int]:
+        """What is known of the states, in the words of a port."""
+        return {name: value for name in ("tokens", "width") if (value := getattr(self, name)) is not None}
+
+    def times(self, count: int) -> Facts:
+        """The same of so many pictures whose states follow each other."""
+        return replace(self, tokens=self.tokens and self.tokens * count, cost=self.cost * count)
+
+
+def facts(choice: Choice) -> Facts | None:
+    """What the checkpoint tells of a choice; None if it is a hub id that is not in the cache yet.
+
+    ModelError if it is no image encoder, or has no such layer or states.
+    """
+    found = _fields(choice)
+    if found is None:
+        return None
+    kind, fields, projection = found
+    if kind in REFUSED:
+        raise ModelError(f"{choice.model} is {kind}: {REFUSED[kind]}")
+    row = family(kind)
+    if row is None:
+        return _unknown(choice, kind, fields)
+    _check(choice, kind, row, fields)
+    sides = _sides(choice, row, fields)
+    n_layers, hidden = int(fields.get("num_hidden_layers", 0)), _hidden(row, fields, choice)
+    prefix = row.classes + int(fields.get(row.registers, 0))
+    patches = _patches(choice, kind, row, fields, sides)
+    tokens = patches and patches + prefix
+    made = {"patches": patches, "all": tokens}.get(choice.output, 1)
+    width = hidden
+    if choice.output == "projected" and projection:
+        width = projection
+    # A layer of a transformer holds 12 D² numbers, each used twice for every token.
+    size = 12 * hidden * hidden * n_layers if hidden and row.uniform else 0
+    return Facts(kind, fields, made, width, 4 * size, 2.0 * size * (tokens or 0) / SPEED)
+
+
+def _fields(choice: Choice) -> tuple[str, dict[str, Any], int | None] | None:
+    """The family's name, the fields of its image encoder, and the width of the space that it shares with text."""
+    top = config(choice.model, revision=choice.revision, optional=True)
+    if top is None or "model_type" not in top:
+        opened = config(choice.model, openclip.CONFIG, revision=choice.revision, optional=True)
+        if opened is not None:
+            fields = openclip.fields(opened, choice.model)
+            return "clip", fields, int(fields["projection_dim"])
+        top = config(choice.model, revision=choice.revision)
+    if top is None:
+        return None
+    kind = str(top.get("model_type", ""))
+    if not kind:
+        raise ModelError(f"{choice.model}: its config.json names no model_type; save it again with transformers")
+    row = family(kind)
+    inner = top.get("vision_config")
+    fields = {**(row.defaults if row else {}), **(inner if isinstance(inner, dict) else top)}
+    projection = int((top if inner else fields).get("projection_dim", 512)) if row and "CLIP" in row.projected else None
+    return kind, fields, projection
+
+
+def _unknown(choice: Choice, kind: str, fields: Mapping[str, Any]) -> Facts:
+    if choice.output not in ("all", "pooled"):
+        raise ModelError(
+            f"{choice.model} is {kind}, of which it is not known where its patches begin; take output: all or pooled"
+        )
+    return Facts(kind, fields, 1 if choice.output == "pooled" else None)
+
+
+def _check(choice: Choice, kind: str, row: Family, fields: Mapping[str, Any]) -> None:
+    n_layers = fields.get("num_hidden_layers") if row.uniform else None
+    if isinstance(n_layers, int) and not -n_layers - 1 <= choice.layer <= n_layers:
+        raise ModelError(
+            f"{choice.model} has {n_layers} layers; layer is {-n_layers - 1} … {n_layers}, not {choice.layer}"
+        )
+    pooled = row.pooled and fields.get("vision_use_head", True)
+    lacks = {
+        "cls": "" if row.classes else "has no class token; take pooled",
+        "pooled": "" if pooled else "makes no pooled vector; take cls or patches",
+        "projected": "" if row.projected and pooled else "shares no space with a text encoder; take pooled",
+    }.get(choice.output, "")
+    if lacks:
+        raise ModelError(f"{choice.model} is {kind} and {lacks}")
+
+
+def _hidden(row: Family, fields: Mapping[str, Any], choice: Choice) -> int | None:
+    if row.uniform:
+        return int(fields["hidden_size"])
+    if choice.layer != -1:
+        return None
+    sizes = fields.get("hidden_sizes")
+    found = sizes[-1] if sizes else fields.get("hidden_size")
+    return int(found) if found else None
+
+
+def _patches(
+    choice: Choice, kind: str, row: Family, fields: Mapping[str, Any], sides: tuple[int, int] | None
+) -> int | None:
+    if kind.startswith("siglip2"):  # of any size: filled up to the processor's number, with a mask
+        told = processor_fields(choice).get("max_num_patches")
+        return int(told) if told else None
+    if not row.grid or sides is None:
+        return None
+    across = pair(fields["patch_size"])
+    return (sides[0] // across[0]) * (sides[1] // across[1])
+
+
+def _sides(choice: Choice, row: Family, fields: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of the picture that enters the network; ModelError if the processor makes another size."""
+    made = made_size(processor_fields(choice))
+    if not row.fixed:
+        return made
+    own = pair(fields["image_size"])
+    if made is not None and made != own:
+        raise ModelError(
+            f"{choice.model}: the image processor makes pictures of {made[0]} × {made[1]}, and the model takes "
+            f"{own[0]} × {own[1]}; set size and crop_size in preprocessor_config.json"
+        )
+    return own

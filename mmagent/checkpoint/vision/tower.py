@@ -1,0 +1,129 @@
+"""A loaded image encoder: pictures in, states out, many at a time.
+
+Shapes: B pictures, L states of width D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmagent.checkpoint.loading import load_pretrained
+from mmagent.checkpoint.place import config, locate
+from mmagent.checkpoint.safety import guard
+from mmagent.checkpoint.vision import openclip
+from mmagent.checkpoint.vision.choice import Choice
+from mmagent.checkpoint.vision.facts import Facts, facts
+from mmagent.checkpoint.vision.families import Family, family
+from mmagent.checkpoint.vision.processor import image_processor
+from mmagent.errors import MediaError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+LONGEST = 50
+"""How many times longer than wide a picture may be where its shorter side is scaled: the whole of it is scaled."""
+
+
+class Tower:
+    """The image encoder of a checkpoint with its image processor; `encode` may be called from several threads."""
+
+    def __init__(self, choice: Choice, model: Any, processor: Any, kind: str) -> None:
+        self.choice, self.model, self.processor = choice, model, processor
+        self._row = family(kind)
+        self._prefix = self._row.classes + int(getattr(model.config, self._row.registers, 0)) if self._row else 0
+
+    @classmethod
+    def load(cls, choice: Choice) -> Tower:
+        """Load what `choice` names, downloading it first if need be; ModelError says what does not fit and why."""
+        path = locate(choice.model, revision=choice.revision)
+        found = facts(choice)
+        if found is None:
+            raise ModelError(f"{choice.model} holds no config.json; name the folder in which the model was saved")
+        opened = config(choice.model, openclip.CONFIG, revision=choice.revision, optional=True)
+        own = config(choice.model, revision=choice.revision, optional=True) or {}
+        if opened is not None and "model_type" not in own:
+            model = openclip.load(path, found.fields, choice.model, pickle=choice.pickle)
+            processor = openclip.processor(opened, found.fields, choice.model)
+            return cls(choice, model if choice.output == "projected" else model.vision_model, processor, found.kind)
+        guard(path, pickle=choice.pickle)  # before anything else is said about the folder
+        return cls(choice, _model(choice, found), image_processor(choice), found.kind)
+
+    def encode(self, pictures: Sequence[PIL.Image.Image]) -> list[tuple[Array, Array | None]]:
+        """The states `[L, D]` of each picture, with a mask `[L]` where some of them stand for nothing.
+
+        Pictures that the processor makes equally large go through the network together.
+        """
+        prepared = [self._prepare(picture) for picture in pictures]
+        made: list[tuple[Array, Array | None]] = []
+        for begin, end in _runs([item["pixel_values"].shape for item in prepared]):
+            made += self._forward(prepared[begin:end])
+        return made
+
+    def _prepare(self, picture: PIL.Image.Image) -> Any:
+        size = getattr(self.processor, "size", None) or {}
+        if size.get("shortest_edge") and max(picture.size) > LONGEST * min(picture.size):
+            raise MediaError(
+                f"a picture of {picture.width} × {picture.height} is more than {LONGEST} times longer than wide; crop it"
+            )
+        return self.processor(images=picture, return_tensors="pt")
+
+    def _forward(self, prepared: Sequence[Any]) -> list[tuple[Array, Array | None]]:
+        import torch
+
+        batch = {name: torch.cat([item[name] for item in prepared]) for name in prepared[0]}
+        with torch.inference_mode():
+            out = self.model(**batch, output_hidden_states=self.choice.layer != -1)
+            states = self._chosen(out)  # [B, L, D]
+        mask = batch.get("pixel_attention_mask") if self.choice.output in ("patches", "all") else None
+        masks = mask.bool().numpy() if mask is not None and mask.shape == states.shape[:2] else [None] * len(states)
+        return list(zip(states.numpy(), masks))
+
+    def _chosen(self, out: Any) -> Any:
+        if self.choice.output in ("pooled", "projected"):
+            vector = getattr(out, "image_embeds", None)
+            vector = out.pooler_output if vector is None else vector
+            if vector is None:
+                raise ModelError(f"{self.choice.model} makes no pooled vector; take output: all")
+            return vector.flatten(1)[:, None]  # [B, 1, D]; some leave it [B, D, 1, 1]
+        states = out.last_hidden_state if self.choice.layer == -1 else self._layer(out.hidden_states)
+        if states.ndim == 4:  # [B, D, H, W] of convolutions
+            states = states.flatten(2).transpose(1, 2)
+        if self.choice.output == "cls":
+            return states[:, :1]
+        return states[:, self._prefix :] if self.choice.output == "patches" else states
+
+    def _layer(self, states: Sequence[Any]) -> Any:
+        if not -len(states) <= self.choice.layer < len(states):
+            raise ModelError(
+                f"{self.choice.model} has {len(states) - 1} layers; layer is {-len(states)} … {len(states) - 1}, "
+                f"not {self.choice.layer}"
+            )
+        return states[self.choice.layer]
+
+
+def _model(choice: Choice, found: Facts) -> Any:
+    row = family(found.kind) or Family()
+    options: dict[str, Any] = {}
+    if row.optional_pooler:
+        options["add_pooling_layer"] = choice.output == "pooled"
+    kind = row.tower
+    if choice.output == "projected":
+        kind = row.projected
+        if kind != row.tower:  # CLIP's two configs may differ, and the outer one is true
+            options["projection_dim"] = found.width
+    model = load_pretrained(kind, choice.model, pickle=choice.pickle, revision=choice.revision, **options)
+    return getattr(model, "vision_model", model) if kind == "AutoModel" else model
+
+
+def _runs(shapes: Sequence[object]) -> list[tuple[int, int]]:
+    """Neighbours that are alike: `[begin, end)` of each run.
+
+    >>> _runs(["a", "a", "b"])
+    [(0, 2), (2, 3)]
+    """
+    starts = [index for index, shape in enumerate(shapes) if index == 0 or shape != shapes[index - 1]]
+    return list(zip(starts, [*starts[1:], len(shapes)]))

@@ -1,0 +1,57 @@
+"""Video encoders out of a checkpoint: an image encoder over frames in order of time, or VideoMAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mmagent.checkpoint.place import locate
+from mmagent.checkpoint.vision import videomae
+from mmagent.checkpoint.vision.choice import Choice
+from mmagent.checkpoint.vision.facts import Facts, facts
+from mmagent.checkpoint.vision.tower import Tower
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+FRAMES = 8
+"""Frames that are taken where neither the user nor the model says how many."""
+BATCH = 16
+"""Frames that go through an image encoder together."""
+
+
+def video_facts(choice: Choice, n_frames: int | None) -> Facts | None:
+    """What the checkpoint tells of so many frames (None: as many as it takes); None if it is not here yet."""
+    if videomae.is_videomae(choice):
+        return videomae.facts(choice, n_frames)
+    still = facts(choice)
+    return still and still.times(n_frames or FRAMES)
+
+
+def load_video(choice: Choice, n_frames: int | None) -> FrameTower | videomae.TubeletTower:
+    """Load what `choice` names, for `n_frames` of each video; ModelError says what does not fit and why."""
+    locate(choice.model, revision=choice.revision)  # downloads it, so that its config tells what it is
+    if videomae.is_videomae(choice):
+        return videomae.TubeletTower.load(choice, n_frames)
+    return FrameTower(Tower.load(choice), n_frames or FRAMES)
+
+
+class FrameTower:
+    """An image encoder that is given the frames of a video, `n_frames` of them."""
+
+    def __init__(self, tower: Tower, n_frames: int) -> None:
+        self.tower, self.n_frames = tower, n_frames
+
+    def encode(self, frames: Sequence[PIL.Image.Image], progress: Callable[[int, int], None]) -> tuple[Array, Array]:
+        """The states `[L, D]` of all frames and which of them count, `[L]`."""
+        import numpy as np
+
+        made: list[tuple[Array, Array | None]] = []
+        for begin in range(0, len(frames), BATCH):
+            progress(begin, len(frames))
+            made += self.tower.encode(frames[begin : begin + BATCH])
+        masks = [np.ones(len(states), bool) if mask is None else mask for states, mask in made]
+        return np.concatenate([states for states, _ in made]), np.concatenate(masks)

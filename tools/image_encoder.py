@@ -1,0 +1,90 @@
+"""Image encoders of transformers and OpenCLIP as tools: CLIP, SigLIP, DINOv2, ViT, BEiT and any like them.
+
+One tool takes a picture, the other a list of them, which go through the network together. What they load and how it
+runs is in `mmagent.checkpoint.vision`. Shapes: L states of width D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, cast
+
+from mmagent import Card, Context, Embedding, Image, Tool
+from mmagent.checkpoint import digest, vision
+
+Scalar = str | int | float | bool | None
+
+
+class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra:local",)):
+    """What both tools have in common: the settings, the card that follows from them, and the loaded tower."""
+
+    typical: ClassVar[int] = 1
+    """Pictures of a call, for its expected cost."""
+
+    def __init__(
+        self,
+        model: str,
+        output: vision.Output = "patches",
+        layer: int = -1,
+        space: str = "",
+        pickle: bool = False,
+        revision: str = "",
+    ) -> None:
+        self.choice = vision.Choice(model, output, layer, revision, pickle)
+        self.space = space or self.choice.space
+
+    @classmethod
+    def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+        tool = cast("_Encoder", cls.make(settings))
+        found = vision.facts(tool.choice)
+        (made,) = cls.card.outputs
+        weights = digest(tool.choice.model, revision=tool.choice.revision)
+        return replace(
+            cls.card,
+            outputs=(replace(made, constraints={**(found.constraints if found else {}), "space": tool.space}),),
+            weights=weights,
+            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
+            memory=(found.memory if found else 0) or cls.card.memory,
+            cost=(found.times(cls.typical).cost if found else 0) or cls.card.cost,
+        )
+
+    def load(self) -> None:
+        self._tower = vision.Tower.load(self.choice)
+
+    def unload(self) -> None:
+        del self._tower
+
+
+class ImageEncoder(_Encoder, name="image-encoder.v1"):
+    """Encode a picture with a checkpoint of transformers or OpenCLIP.
+
+    `model` is a folder or a hub id with an image processor in it. `output`: `patches`, the states of the patches
+    row by row; `all`, class and register tokens before them; `cls`, the class token's; `pooled`, the model's own
+    vector; `projected`, that vector in the space shared with its text encoder. `layer`: -1 the result, after the
+    final norm where the model has one, 0 what enters the first layer, n what leaves the n-th. `space` names the
+    space of the states; `pickle` allows weights that have to be unpickled.
+    """
+
+    def run(self, image: Image) -> Embedding:
+        ((states, mask),) = self._tower.encode([image.pil()])  # [L, D]
+        return Embedding(states, self.space, mask)
+
+
+class ImageBatchEncoder(_Encoder, name="image-batch-encoder.v1", cost=2.0):
+    """Encode pictures with a checkpoint as `image-encoder` does, `batch` of them going through it together.
+
+    The embeddings are in the order of the pictures. It differs from one picture at a time by rounding alone.
+    """
+
+    typical = 4
+
+    def run(self, images: list[Image], ctx: Context, batch: int = 16) -> list[Embedding]:
+        if batch < 1:
+            raise ValueError(f"image-batch-encoder: batch is at least 1, not {batch}")
+        made: list[Embedding] = []
+        for begin in range(0, len(images), batch):
+            ctx.progress(begin, len(images), f"picture {begin + 1} of {len(images)}")
+            found = self._tower.encode([image.pil() for image in images[begin : begin + batch]])
+            made += [Embedding(states, self.space, mask) for states, mask in found]
+        return made
