@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 from mmagent import Audio, Card, Constraint, Context, Embedding, Tool
 from mmagent.checkpoint import config, digest, load_part, load_pretrained, slug
@@ -20,62 +20,70 @@ LONGEST = 30.0
 SHORTEST = 0.1
 """Seconds below which silence is added: the first layers need 25 ms."""
 Scalar = str | int | float | bool | None
+Output = Literal["states", "pooled", "projected"]
 
 
 class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memory=500_000_000, needs=("extra:local",)):
-    """Encode sound with a checkpoint of transformers: states over time with a mask, or one vector with `pooled`.
+    """Encode sound with a checkpoint of transformers.
 
-    `model` is a folder or a hub id with a feature extractor in it. `layer` chooses the states: -1 the encoder's
-    result, 0 what enters its first layer. `pooled` gives the model's own vector where it has one (CLAP's projected
-    one, of unit length; AST's), else the mean of the states that count. Long sound makes several windows; with
-    `windows` there are exactly so many, shorter sound is filled up with states that the mask leaves out, and longer
-    is refused. `space` names the space of the states. `pickle` allows weights that have to be unpickled.
+    `model` is a folder or a hub id with a feature extractor in it. `output`: `states`, with a mask over those that
+    stand for no sound; `pooled`, the model's own vector where it has one (CLAP, AST), else the mean of the states
+    that count; `projected`, CLAP's vector of unit length in the space shared with its text encoder. `layer`: -1 the
+    result, 0 what enters the first layer, n what leaves the n-th. Long sound makes several windows; with `windows`
+    there are exactly so many, shorter sound is filled up with states that the mask leaves out, and longer is
+    refused. `space` names the space of the states; `pickle` allows weights that have to be unpickled.
     """
 
     def __init__(
         self,
         model: str,
-        pooled: bool = False,
+        output: Output = "states",
         layer: int = -1,
         windows: int | None = None,
-        space: str | None = None,
+        space: str = "",
         pickle: bool = False,
         revision: str = "",
     ) -> None:
+        if windows is not None and windows < 1:
+            raise ModelError(f"audio-encoder: windows is at least 1, not {windows}")
         self.model, self.revision, self.pickle = model, revision, pickle
-        self.pooled, self.layer, self.windows = pooled, layer, windows
-        self.space = _space(model, pooled, layer, space)
+        self.output, self.layer, self.windows = output, layer, windows
+        own = output if output != "pooled" else "audio.pooled"  # a model may pool text too, into another space
+        self.space = space or f"{slug(model)}.{own}{'' if layer == -1 else layer}"
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
-        model, revision = str(settings["model"]), str(settings["revision"])
-        pooled, layer, windows = bool(settings["pooled"]), int(settings["layer"] or 0), settings["windows"]
-        if isinstance(windows, int) and windows < 1:
-            raise ModelError(f"{cls.card.name}: windows is 1 or more, not {windows}")
-        given = settings["space"]
-        known: dict[str, Scalar] = {"space": _space(model, pooled, layer, None if given is None else str(given))}
+        asked = cast("AudioEncoder", cls.make(settings))
         heard: dict[str, Scalar] = {"channels": 1}
-        shape = config(model, revision=revision)
+        made: dict[str, Scalar] = {"space": asked.space}
+        memory = 0
+        shape = config(asked.model, revision=asked.revision)
         if shape is not None:
-            _check(shape, model, pooled, layer)
-            hearing = _hearing(model, revision)
-            heard["rate"] = hearing.get("sampling_rate")
-            known["width"] = _width(shape, pooled)
-            tokens = _tokens(shape, hearing)
-            known["tokens"] = 1 if pooled else tokens * windows if tokens and isinstance(windows, int) else None
+            asked._check(shape)
+            hearing = _hearing(asked.model, asked.revision)
+            width, tokens = _width(shape, asked.output), _tokens(shape, hearing)
+            heard["rate"], made["width"] = hearing.get("sampling_rate"), width
+            made["tokens"] = tokens and asked.windows and tokens * asked.windows
+            # A layer of a transformer holds 12 D² numbers of 4 bytes.
+            memory = 48 * (width or 0) ** 2 * (_n_layers(shape) or 0)
+        if asked.output != "states":
+            made["tokens"] = 1
         (audio,), (states,) = cls.card.inputs, cls.card.outputs
+        weights = digest(asked.model, revision=asked.revision)
         return replace(
             cls.card,
             inputs=(replace(audio, constraints=_told(heard)),),
-            outputs=(replace(states, constraints=_told(known)),),
-            weights=digest(model, revision=revision),
+            outputs=(replace(states, constraints=_told(made)),),
+            weights=weights,
+            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
+            memory=memory or cls.card.memory,
         )
 
     def load(self) -> None:
         self._hear = load_part("AutoFeatureExtractor", self.model, revision=self.revision)
         loaded = load_pretrained("AutoModel", self.model, pickle=self.pickle, revision=self.revision)
         self._shape = loaded.config
-        _check(self._shape.to_dict(), self.model, self.pooled, self.layer)
+        self._check(self._shape.to_dict())
         if self._shape.model_type == "clap":
             del loaded.text_model, loaded.text_projection
         self._encode = loaded.get_encoder() if self._shape.is_encoder_decoder else loaded
@@ -95,7 +103,7 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
             vectors.append(vector)
             states.append(found)
             masks.append(mask)
-        if self.pooled:
+        if self.output != "states":
             return Embedding(
                 self._pool(states, masks, vectors, [len(part) for part in parts])[None], self.space
             )  # [1, D]
@@ -139,10 +147,10 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
         rate = self._hear.sampling_rate
         filled = np.pad(samples, (0, max(0, ceil(SHORTEST * rate) - len(samples))))
         inputs = self._hear(filled, sampling_rate=rate, return_tensors="pt")
-        clap = self._shape.model_type == "clap"
         with torch.inference_mode():
-            if clap:
-                out = self._encode.get_audio_features(**inputs)
+            if self._shape.model_type == "clap":
+                tower = self._encode.get_audio_features if self.output == "projected" else self._encode.audio_model
+                out = tower(**inputs)
             else:
                 out = self._encode(**inputs, output_hidden_states=self.layer != -1)
         last = self.layer == -1
@@ -178,11 +186,19 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
         if len(vectors) == 1:
             return vectors[0]
         mean = np.average(vectors, axis=0, weights=lengths)
-        return mean / np.linalg.norm(mean) if self._shape.model_type == "clap" else mean
+        return mean / np.linalg.norm(mean) if self.output == "projected" else mean
 
-
-def _space(model: str, pooled: bool, layer: int, given: str | None) -> str:
-    return given or f"{slug(model)}.{'pooled' if pooled else 'states'}{'' if layer == -1 else layer}"
+    def _check(self, shape: Mapping[str, Any]) -> None:
+        """ModelError if the checkpoint has no such layer or vector."""
+        clap, n = shape.get("model_type") == "clap", _n_layers(shape)
+        if self.output == "projected" and not clap:
+            raise ModelError(f"{self.model} shares no space with a text encoder; take pooled")
+        if self.layer == -1:
+            return
+        if clap or self.output == "projected":
+            raise ModelError(f"{self.model}: the layers of CLAP have states of several widths; leave layer at -1")
+        if n is not None and not -n - 1 <= self.layer <= n:
+            raise ModelError(f"{self.model} has {n} layers; layer is {-n - 1} … {n}, not {self.layer}")
 
 
 def _told(constraints: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -198,22 +214,15 @@ def _hearing(model: str, revision: str) -> dict[str, Any]:
     return dict(shared.get("feature_extractor") or {})
 
 
-def _check(shape: Mapping[str, Any], model: str, pooled: bool, layer: int) -> None:
-    """ModelError if the encoder has no such layer."""
-    if layer == -1:
-        return
-    if shape.get("model_type") == "clap":
-        raise ModelError(f"{model}: the layers of CLAP have states of several widths; leave layer at -1")
-    n_layers = shape.get("encoder_layers", shape.get("num_hidden_layers"))
-    if isinstance(n_layers, int) and not -n_layers - 1 <= layer <= n_layers:
-        raise ModelError(f"{model} has {n_layers} layers; layer is {-n_layers - 1} … {n_layers}, not {layer}")
+def _n_layers(shape: Mapping[str, Any]) -> int | None:
+    found = shape.get("encoder_layers", shape.get("num_hidden_layers"))
+    return found if isinstance(found, int) else None
 
 
-def _width(shape: Mapping[str, Any], pooled: bool) -> int | None:
+def _width(shape: Mapping[str, Any], output: str) -> int | None:
     if shape.get("model_type") == "clap":  # what its config leaves out is as the library has it
-        return int(
-            shape.get("projection_dim", 512) if pooled else (shape.get("audio_config") or {}).get("hidden_size", 768)
-        )
+        audio = shape.get("audio_config") or {}
+        return int(shape.get("projection_dim", 512) if output == "projected" else audio.get("hidden_size", 768))
     width = shape.get("output_hidden_size") if shape.get("add_adapter") else None
     return width or shape.get("d_model") or shape.get("hidden_size")
 

@@ -18,10 +18,10 @@ from mmagent.errors import MediaError, ModelError, Offline
 
 Scalar = str | int | float | bool | None
 
-CLASSES = {
-    "clip": "CLIPTextModelWithProjection",
+TOWERS = {
+    "clip": "CLIPTextModel",
     "clip_text_model": "CLIPTextModel",
-    "clap": "ClapTextModelWithProjection",
+    "clap": "ClapTextModel",
     "siglip": "SiglipTextModel",
     "siglip2": "Siglip2TextModel",
     "t5": "T5EncoderModel",
@@ -38,51 +38,60 @@ WIDTHS = {"clip": 512, "clap": 768, "siglip": 768, "siglip2": 768}
 
 
 class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory=500_000_000, needs=("extra:local",)):
-    """Encode text with a checkpoint of transformers: a state for each token, or one vector with `pooled`.
+    """Encode text with a checkpoint of transformers; no text ever becomes one of the model's control tokens.
 
-    `model` is a folder or a hub id, `tokenizer` another one if the tokenizer lies elsewhere. `pooling` says how the
-    vector is made: `auto` as the checkpoint itself does (its sentence-transformers modules, CLIP's projection, else
-    the mean), or the `mean`, the `max`, the first (`cls`) or `last` of the states, or the `model`'s own pooler.
-    `layer` chooses the states: -1 the encoder's result, -2 what enters its last layer. Text of more than `length`
-    tokens, the model's own limit if not given, is cut, and progress says so; `padded` fills shorter text up with
-    states that the mask leaves out. `prompt` is put before the text. `space` names the space of the states.
-    `pickle` allows weights that have to be unpickled. No text ever becomes one of the model's control tokens.
+    `model` is a folder or a hub id, `tokenizer` another one if the tokenizer lies elsewhere. `output`: `tokens`, a
+    state each; `pooled`, one vector; `projected`, the vector in the space that the model shares with its image or
+    audio encoder (CLIP, SigLIP, CLAP). `pooling` of `pooled`: `auto` is what the checkpoint's own modules say, else
+    the mean; `mean`, `max`, `cls` (the first state), `last`; `model`, its own pooler. `layer`: -1 the result, -2
+    what enters the last layer. Text of more than `length` tokens, the model's own limit if not given, is cut, and
+    progress says so; `padded` fills shorter text up with states that the mask leaves out. `prompt` is put before
+    the text. `space` names the space of the states; `pickle` allows weights that have to be unpickled.
     """
 
     def __init__(
         self,
         model: str,
-        pooled: bool = False,
+        output: Literal["tokens", "pooled", "projected"] = "tokens",
         pooling: Literal["auto", "mean", "cls", "max", "last", "model"] = "auto",
         layer: int = -1,
         length: int | None = None,
         padded: bool = False,
         prompt: str = "",
         tokenizer: str | None = None,
-        space: str | None = None,
+        space: str = "",
         pickle: bool = False,
         revision: str = "",
     ) -> None:
         self.model, self.revision, self.pickle, self.tokenizer = model, revision, pickle, tokenizer
-        self.pooled, self.pooling, self.layer, self.length = pooled, pooling, layer, length
+        self.output, self.pooling, self.layer, self.length = output, pooling, layer, length
         self.padded, self.prompt = padded, prompt
-        self.space = space or f"{slug(model)}.{'pooled' if pooled else 'text'}{'' if layer == -1 else layer}"
+        own = output if output != "pooled" else "text.pooled"  # a model may pool pictures too, into another space
+        self.space = space or f"{slug(model)}.{own}{'' if layer == -1 else layer}"
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         asked = cast("TextEncoder", cls.make(settings))
-        known: dict[str, Scalar] = {"space": asked.space}
+        made: dict[str, Scalar] = {"space": asked.space}
+        memory = 0
         recipe = asked._recipe()
         if recipe is not None:
-            whole = asked.pooled and asked.pooling in ("auto", "model")
-            known["width"] = recipe.width if whole else recipe.state_width
-            known["tokens"] = asked._limit(recipe) if asked._fills(recipe) else None
-        if asked.pooled:
-            known["tokens"] = 1
+            whole = asked.output == "pooled" and asked.pooling == "auto" and recipe.pooled_width
+            made["width"] = recipe.joint if asked.output == "projected" else whole or recipe.width
+            made["tokens"] = asked._limit(recipe) if asked._fills(recipe) else None
+            memory = recipe.memory
+        if asked.output != "tokens":
+            made["tokens"] = 1
         (states,) = cls.card.outputs
-        told = {name: value for name, value in known.items() if value is not None}
+        told = {name: value for name, value in made.items() if value is not None}
         weights = digest(asked.model, revision=asked.revision)
-        return replace(cls.card, outputs=(replace(states, constraints=told),), weights=weights)
+        return replace(
+            cls.card,
+            outputs=(replace(states, constraints=told),),
+            weights=weights,
+            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
+            memory=memory or cls.card.memory,
+        )
 
     def load(self) -> None:
         place = locate(self.model, revision=self.revision)
@@ -92,7 +101,7 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         folder: dict[str, Any] = {"subfolder": recipe.folder} if recipe.folder else {}
         unneeded = () if self.pooling == "model" else ("pooler",)  # which many checkpoints leave out
         self._encode = load_pretrained(
-            CLASSES.get(recipe.kind, "AutoModel"), self.model, pickle=self.pickle, revision=self.revision,
+            _class(recipe.kind, self.output), self.model, pickle=self.pickle, revision=self.revision,
             optional=unneeded, **folder,
         )  # fmt: skip
         self._words = (
@@ -127,18 +136,20 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         with torch.inference_mode():
             out = self._encode(**inputs, output_hidden_states=self.layer != -1)
             states = (out.last_hidden_state if self.layer == -1 else out.hidden_states[self.layer])[0]  # [L, D]
-            if self.pooled:
+            if self.output != "tokens":
                 vector = self._pool(out, states[torch.tensor(mask)])
                 return Embedding(vector[None].numpy(), self.space)  # [1, D]
         return Embedding(states.numpy(), self.space, mask)
 
     def _pool(self, out: Any, states: Any) -> Any:
         """The vector `[D]` of a text, from what the model gives out and its states `[L, D]` that count."""
+        if self.output == "projected":
+            found = getattr(out, "text_embeds", None)
+            return (out.pooler_output if found is None else found)[0]
         auto = self.pooling == "auto"
         how = self._loaded.pooling if auto else self.pooling
         if how == "model":
-            own = getattr(out, "text_embeds", None)
-            own = getattr(out, "pooler_output", None) if own is None else own
+            own = getattr(out, "pooler_output", None)
             if own is None:
                 raise ModelError(f"{self.model} has no pooler of its own; set pooling to mean, cls, max or last")
             vector = own[0]
@@ -154,6 +165,10 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         if recipe is None:
             return None
         n, layer = recipe.n_layers, self.layer
+        if self.output == "projected" and recipe.joint is None:
+            raise ModelError(f"{self.model} shares no space with an image or audio encoder; take pooled")
+        if layer != -1 and (self.output == "projected" or self.pooling == "model"):
+            raise ModelError(f"{self.model} makes its own vector of the last layer; leave layer at -1")
         if n is not None and not -n - 1 <= layer <= n:
             raise ModelError(f"{self.model} has {n} layers; layer is {-n - 1} … {n}, not {layer}")
         if self.length is not None and not 1 <= self.length <= (recipe.longest or self.length):
@@ -184,19 +199,22 @@ POOLINGS: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a checkpoint says of itself: type, widths of states and vector, layers, and how it makes the vector.
+    """What a checkpoint says of itself: type, layers, the width of its states, and how it makes a vector of them.
 
-    `usual` and `longest` are the tokens of the longest text, as it was trained and as it could take. `folder` holds
-    the model where it is not the checkpoint's own; `dense` the layers that follow the pooling.
+    `usual` and `longest` are the tokens of the longest text, as it was trained and as it could take. `pooled_width`
+    is that of the vector where layers follow the pooling (`dense`), `joint` that of the space shared with another
+    encoder. `folder` holds the model where it is not the checkpoint's own.
     """
 
     kind: str
-    state_width: int | None
     width: int | None
     n_layers: int | None
     usual: int | None
     longest: int | None
+    memory: int = 0
     pooling: str = "mean"
+    pooled_width: int | None = None
+    joint: int | None = None
     unit: bool = False
     folder: str = ""
     dense: tuple[str, ...] = ()
@@ -229,20 +247,28 @@ def _recipe(model: str, revision: str, tokenizer: str | None) -> Recipe | None:
     usual = int(usual) if usual and usual < 1e9 else None  # where there is none, tokenizers write 1e30
     usual = min(usual, longest) if usual and longest else usual
     n_layers = _first(part, "num_layers", "n_layers", "num_hidden_layers")
-    found = Recipe(kind, width, width, n_layers, usual, longest, folder=folder)
-    if kind.startswith(("clip", "clap", "siglip")):
-        joint = part.get("projection_size") if kind.startswith("siglip") else own.get("projection_dim", 512)
-        bare = CLASSES.get(kind) == "CLIPTextModel"
-        found = replace(found, width=width if bare or not joint else int(joint), pooling="model")
+    # A layer of a transformer holds 12 D² numbers of 4 bytes, its vocabulary D each.
+    memory = 4 * (width or 0) * (12 * (width or 0) * (n_layers or 0) + int(part.get("vocab_size", 0)))
+    found = Recipe(kind, width, n_layers, usual, longest, memory, folder=folder)
+    if kind.startswith("siglip"):
+        found = replace(found, joint=part.get("projection_size") or width, pooling="model")
+    elif kind.startswith(("clip", "clap")):
+        found = replace(found, joint=own.get("projection_dim", 512), pooling="model")
     for name, path in modules[1:]:
         fields = read(f"{path}/config.json")
         if name == "Pooling":
             found = replace(found, pooling=_pooling(fields, model))
         elif name == "Dense":
-            found = replace(found, dense=(*found.dense, path), width=int(fields["out_features"]))
+            found = replace(found, dense=(*found.dense, path), pooled_width=int(fields["out_features"]))
         else:
             found = replace(found, unit=True)
     return found
+
+
+def _class(kind: str, output: str) -> str:
+    """The class of transformers that makes the output and loads no more than it has to."""
+    tower = TOWERS.get(kind, "AutoModel")
+    return f"{tower}WithProjection" if output == "projected" and tower.startswith(("CLIP", "Clap")) else tower
 
 
 def _first(fields: Mapping[str, Any], *names: str) -> int | None:
