@@ -1,0 +1,209 @@
+"""PointNet as a points encoder: a vector for a cloud, or a state for each of its points, whatever their order.
+
+The network is that of Qi et al. 2017 (arXiv:1612.00593) up to its classifier's first layer, in the shape in which
+PyTorch implementations share their weights: convolutions 64, 128, 1024; no activation after the last. Parameters
+bear the names common there (`conv1.weight`, `bn1.running_mean`, `stn.fc3.bias`, `fstn.conv2.weight` …), so that such
+a state dict, saved as safetensors, is a checkpoint. Shapes: N points, K numbers a point, D channels.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from mmagent import Card, Embedding, Points, Tool
+from mmagent.checkpoint import config, digest, load_tensors, loading, locate, slug
+from mmagent.errors import MediaError, MissingExtra, ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+Scalar = str | int | float | bool | None
+LOCAL, WHOLE = 64, 1024
+BLOCK = 16_384
+"""Points that go through the wide layers at once; the maximum over blocks is the maximum over all."""
+
+
+class PointsEncoder(
+    Tool, name="points-encoder.v1", kind="encoder", cost=0.1, memory=15_000_000, needs=("extra:local",)
+):
+    """Encode a point cloud with a checkpoint of PointNet: `pooled`, one vector of 1024, or `points`, 1088 for each.
+
+    `model` is a folder with a `config.json` (`model_type: pointnet`; `channels`: numbers a point, 3 for x y z;
+    `input_transform`, `feature_transform`: whether it turns the cloud and its features; `normalize`: whether clouds
+    were moved to the origin and scaled into the unit ball) and a `model.safetensors`. The states of `points` are
+    the 64 features of the point and the 1024 of the whole. `space` names the space of the states; `pickle` allows
+    weights that have to be unpickled.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        output: Literal["pooled", "points"] = "pooled",
+        space: str = "",
+        pickle: bool = False,
+        revision: str = "",
+    ) -> None:
+        self.model, self.output, self.pickle, self.revision = model, output, pickle, revision
+        self.space = space or f"{slug(model)}.{output}"
+
+    @classmethod
+    def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+        asked = cast("PointsEncoder", cls.make(settings))
+        shape = _shape(asked.model, asked.revision)
+        whole = asked.output == "pooled"
+        made: dict[str, Scalar] = {"width": WHOLE if whole else LOCAL + WHOLE, "space": asked.space}
+        (points,), (states,) = cls.card.inputs, cls.card.outputs
+        weights = digest(asked.model, revision=asked.revision)
+        return replace(
+            cls.card,
+            inputs=(replace(points, constraints={"features": shape.channels} if shape else {}),),
+            outputs=(replace(states, constraints=made | ({"tokens": 1} if whole else {})),),
+            weights=weights,
+            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
+        )
+
+    def load(self) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtra(error.name or "torch", "local", self.card.name) from error
+        folder = locate(self.model, revision=self.revision)
+        shape = _shape(self.model, self.revision)
+        if shape is None:
+            raise ModelError(f"{self.model} holds no config.json; see the page on encoders for what belongs in it")
+        file = next((path for path in (folder / name for name in FILES) if path.is_file()), None)
+        if file is None:
+            raise ModelError(f"{folder} holds none of {', '.join(FILES)}; save the state dict as model.safetensors")
+        tensors = load_tensors(file, pickle=self.pickle)
+        state = {name.removeprefix("feat."): tensor.float() for name, tensor in tensors.items()}
+        with loading():
+            network = _network(shape)
+        # Counts of batches matter to training alone, and classifiers have layers that are not the encoder's.
+        needed = {name: own for name, own in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+        wrong = [name for name, own in needed.items() if name not in state or state[name].shape != own.shape]
+        if wrong:
+            raise ModelError(
+                f"{file} is not the PointNet of its config.json: {len(wrong)} parameters are missing or of another "
+                f"shape, {', '.join(wrong[:3])}"
+            )
+        network.load_state_dict({name: state[name] for name in needed}, strict=False)
+        self._network, self._loaded, self._torch = network.eval().requires_grad_(False), shape, torch
+
+    def unload(self) -> None:
+        del self._network, self._loaded, self._torch
+
+    def run(self, points: Points) -> Embedding:
+        cloud = points.array
+        if cloud.shape[1] != self._loaded.channels:
+            raise MediaError(f"{self.model} takes {self._loaded.channels} numbers a point, not {cloud.shape[1]}")
+        if not len(cloud):
+            raise MediaError(f"{self.card.name}: the cloud holds no points; there is nothing to encode")
+        given = self._torch.tensor(_normal(cloud) if self._loaded.normalize else cloud)
+        with self._torch.inference_mode():
+            local, whole = self._network(given.T[None])  # [1, 64, N], [1, 1024]
+            if self.output == "pooled":
+                return Embedding(whole.numpy(), self.space)
+            states = self._torch.cat([local[0].T, whole.expand(len(cloud), -1)], dim=1)  # [N, 1088]
+        return Embedding(states.numpy(), self.space)
+
+
+FILES = ("model.safetensors", "pytorch_model.bin", "model.pth", "model.pt")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a `config.json` tells of a network."""
+
+    channels: int = 3
+    input_transform: bool = True
+    feature_transform: bool = False
+    normalize: bool = True
+
+
+def _shape(model: str, revision: str) -> Shape | None:
+    """The fields of the checkpoint's config, None while it is not here; ModelError if it is no PointNet."""
+    fields = config(model, revision=revision)
+    if fields is None:
+        return None
+    if fields.get("model_type") != "pointnet":
+        raise ModelError(f"{model} is of type {fields.get('model_type')}; points-encoder takes pointnet")
+    channels = fields.get("channels", 3)
+    if not isinstance(channels, int) or channels < 3:
+        raise ModelError(f"{model}: channels in config.json is the numbers a point, 3 or more, not {channels!r}")
+    flags = {
+        name: bool(fields[name]) for name in ("input_transform", "feature_transform", "normalize") if name in fields
+    }
+    return Shape(channels, **flags)
+
+
+def _normal(cloud: Any) -> Any:
+    """The cloud `[N, K]` moved so that its centre is the origin and scaled so that its farthest point is 1 away."""
+    import numpy as np
+
+    places = cloud[:, :3] - cloud[:, :3].mean(axis=0)
+    farthest = float(np.linalg.norm(places, axis=1).max())
+    return np.concatenate([places / (farthest or 1.0), cloud[:, 3:]], axis=1)
+
+
+def _network(shape: Shape) -> torch.nn.Module:
+    """The network with random weights."""
+    import torch
+    from torch import Tensor, nn
+
+    relu = nn.functional.relu
+
+    class Turn(nn.Module):
+        """A matrix `[1, D, D]` by which a cloud `[1, D, N]` is turned, made of the cloud itself (the paper's T-Net)."""
+
+        def __init__(self, n_in: int, n_dims: int) -> None:
+            super().__init__()
+            self.n_dims = n_dims
+            self.conv1, self.conv2, self.conv3 = nn.Conv1d(n_in, 64, 1), nn.Conv1d(64, 128, 1), nn.Conv1d(128, WHOLE, 1)
+            self.fc1, self.fc2, self.fc3 = nn.Linear(WHOLE, 512), nn.Linear(512, 256), nn.Linear(256, n_dims * n_dims)
+            self.bn1, self.bn2, self.bn3 = nn.BatchNorm1d(64), nn.BatchNorm1d(128), nn.BatchNorm1d(WHOLE)
+            self.bn4, self.bn5 = nn.BatchNorm1d(512), nn.BatchNorm1d(256)
+
+        def features(self, x: Tensor) -> Tensor:
+            x = relu(self.bn2(self.conv2(relu(self.bn1(self.conv1(x))))))
+            return relu(self.bn3(self.conv3(x)))
+
+        def forward(self, x: Tensor) -> Tensor:
+            whole = _highest(self.features, x)
+            whole = relu(self.bn5(self.fc2(relu(self.bn4(self.fc1(whole))))))
+            matrix: Tensor = self.fc3(whole).view(-1, self.n_dims, self.n_dims)
+            return matrix + torch.eye(self.n_dims)
+
+    class PointNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            if shape.input_transform:
+                self.stn = Turn(shape.channels, 3)
+            if shape.feature_transform:
+                self.fstn = Turn(LOCAL, LOCAL)
+            self.conv1, self.bn1 = nn.Conv1d(shape.channels, LOCAL, 1), nn.BatchNorm1d(LOCAL)
+            self.conv2, self.bn2 = nn.Conv1d(LOCAL, 128, 1), nn.BatchNorm1d(128)
+            self.conv3, self.bn3 = nn.Conv1d(128, WHOLE, 1), nn.BatchNorm1d(WHOLE)
+
+        def features(self, x: Tensor) -> Tensor:
+            found: Tensor = self.bn3(self.conv3(relu(self.bn2(self.conv2(x)))))
+            return found
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            if shape.input_transform:
+                turned = (x[:, :3].transpose(1, 2) @ self.stn(x)).transpose(1, 2)
+                x = torch.cat([turned, x[:, 3:]], dim=1)
+            local = relu(self.bn1(self.conv1(x)))  # [1, 64, N]
+            if shape.feature_transform:
+                local = (local.transpose(1, 2) @ self.fstn(local)).transpose(1, 2)
+            return local, _highest(self.features, local)
+
+    return PointNet()
+
+
+def _highest(features: Callable[[torch.Tensor], torch.Tensor], cloud: torch.Tensor) -> torch.Tensor:
+    """The highest value of each feature over all points of `[1, D, N]`, a block of them at a time: `[1, 1024]`."""
+    blocks = (features(cloud[:, :, start : start + BLOCK]).amax(dim=2) for start in range(0, cloud.shape[2], BLOCK))
+    return functools.reduce(lambda highest, found: highest.maximum(found), blocks)
