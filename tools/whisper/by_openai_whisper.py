@@ -31,7 +31,7 @@ class OpenAIWhisper:
     def hear(self, samples: Any, ask: Ask, account: Account) -> None:
         with _watching(self._model, account), drawing(ask):
             found = self._model.transcribe(
-                samples,
+                samples.copy(),  # torch warns of read-only arrays
                 language=ask.language,
                 task=ask.task,
                 beam_size=ask.beam_size if ask.beam_size > 1 else None,

@@ -35,10 +35,7 @@ class Transformers:
             self._model = _converted(checkpoint, dims, state)
             self._tokens = _tokens(checkpoint)
             self._features = transformers.WhisperFeatureExtractor(feature_size=dims["n_mels"])
-        known = self._model.generation_config
-        for name, value in generation_fields(dims_of(self._model.config.to_dict())).items():
-            if getattr(known, name, None) is None:  # a checkpoint may tell less, and a converted one tells nothing
-                setattr(known, name, value)
+        _tell(self._model)
 
     def hear(self, samples: Any, ask: Ask, account: Account) -> None:
         import torch
@@ -51,7 +48,7 @@ class Transformers:
         chosen: dict[str, Any] = {}
         account.language = "en"
         if known.is_multilingual:
-            account.language = ask.language or self._detect(inputs.input_features)
+            account.language = ask.language or self._detect(samples)
             chosen = {"language": account.language, "task": ask.task}
         if ask.prompt:
             chosen["prompt_ids"] = torch.tensor(self._prompt(ask.prompt))
@@ -79,13 +76,10 @@ class Transformers:
         for segment in found["segments"][0]:
             account.hear(self._piece(segment, account.language))
 
-    def _detect(self, features: Any) -> str:
-        """The language spoken in the first 30 s of features `[1, M, T]`."""
-        import torch
-
-        window = 2 * self._model.config.max_source_positions
-        first = features[..., :window]
-        found = int(self._model.detect_language(torch.nn.functional.pad(first, (0, window - first.shape[-1])))[0])
+    def _detect(self, samples: Any) -> str:
+        """The language spoken in the first 30 s, which are filled up with silence."""
+        first = self._features(samples, sampling_rate=RATE, return_tensors="pt").input_features  # [1, M, 3000]
+        found = int(self._model.detect_language(first)[0])
         codes = self._model.generation_config.lang_to_id
         return next(str(code).strip("<|>") for code, number in codes.items() if number == found)
 
@@ -145,6 +139,19 @@ def _converted(checkpoint: Checkpoint, dims: Mapping[str, int], state: Mapping[s
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{checkpoint.path} is no whole Whisper: {error}; download it again") from error
     return model.eval().requires_grad_(False)
+
+
+def _tell(model: Any) -> None:
+    """Let the model know its own tokens where its generation config does not; without one it has no right ones."""
+    from transformers import GenerationConfig
+
+    fields, known = generation_fields(dims_of(model.config.to_dict())), model.generation_config
+    if known._from_model_config:
+        model.generation_config = GenerationConfig(**fields)
+        return
+    for name, value in fields.items():
+        if getattr(known, name, None) is None:
+            setattr(known, name, value)
 
 
 def _tokens(checkpoint: Checkpoint) -> Any:
