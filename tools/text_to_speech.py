@@ -205,8 +205,11 @@ class _Bark:
     def __init__(self, tool: TextToSpeech) -> None:
         self._network = load_pretrained("BarkModel", tool.model, pickle=tool.pickle, revision=tool.revision)
         self._tokens = _tokenizer(tool)
-        self.rate, self._model = int(self._network.generation_config.sample_rate), tool.model
-        self._places = int(self._network.generation_config.semantic_config["max_input_semantic_length"])
+        stages = self._network.generation_config
+        if not isinstance(getattr(stages, "semantic_config", None), dict):
+            raise ModelError(f"{tool.model} holds no generation_config.json of Bark; download it beside the weights")
+        self.rate, self._model = int(stages.sample_rate), tool.model
+        self._places = int(stages.semantic_config.get("max_input_semantic_length", 256))
         self.longest = min(self.longest, self._places)
         self._preset = _preset(tool.voice, tool.model, tool.revision)
         parts = self._network.semantic, self._network.coarse_acoustics, self._network.fine_acoustics
@@ -283,7 +286,8 @@ def _mode() -> Any:
 
     whole = {torch.randn, torch.rand, torch.bernoulli, torch.multinomial, torch.normal}
     own = {getattr(torch.Tensor, name) for name in ("bernoulli", "bernoulli_", "multinomial", "normal_", "uniform_")}
-    like = {torch.randn_like: torch.randn, torch.rand_like: torch.rand}  # which took no generator in every release
+    # These took no generator in every release; what they are is written out, so that the order in memory is kept.
+    like = {torch.randn_like: torch.Tensor.normal_, torch.rand_like: torch.Tensor.uniform_}
     drawing = whole | own
 
     class Draws(TorchFunctionMode):
@@ -298,9 +302,7 @@ def _mode() -> Any:
             if function in drawing:
                 return function(*args, **{"generator": self.generator, **given})
             if function in like:
-                (model,) = args
-                given = {"dtype": model.dtype, "device": model.device, **given}
-                return like[function](model.shape, generator=self.generator, **given)
+                return like[function](torch.empty_like(*args, **given), generator=self.generator)
             return function(*args, **given)
 
     return Draws
