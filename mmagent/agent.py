@@ -21,6 +21,7 @@ from mmagent.graph.checked import CheckedGraph
 from mmagent.graph.join import join_graph
 from mmagent.graph.library import Library
 from mmagent.media import Media
+from mmagent.model import as_reasoner
 from mmagent.replay import changed
 from mmagent.reply import Reply
 from mmagent.router import Choice
@@ -28,6 +29,8 @@ from mmagent.tool import ToolType
 from mmagent.turn import Turn
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from mmagent.model.reasoner import Reasoner
     from mmagent.trace import Trace
 
@@ -47,14 +50,14 @@ class TurnPlan:
 class Agent:
     """A multimodal assistant. Call it with strings and media; it remembers the conversation.
 
-    `model` is a model's name (`pocket`), its folder, or a Reasoner. `tools` join those of the shelves. `policy`
+    `model` is a model's name (`pocket`), its folder, a Reasoner, or a LangChain chat model. `tools` join those of the shelves. `policy`
     is the default of each request. `look_again` bounds how often in one turn the model may go on after looking at
     what it made (0: never).
     """
 
     def __init__(
         self,
-        model: str | Reasoner = "pocket",
+        model: str | Reasoner | BaseChatModel = "pocket",
         *,
         tools: Sequence[ToolType | Graph] = (),
         policy: Policy | None = None,
@@ -62,12 +65,14 @@ class Agent:
         system: str = "",
         look_again: int = 0,
     ) -> None:
+        self._reasoner: Reasoner | None = None
+        if not isinstance(model, str):
+            self._reasoner = model = as_reasoner(model)
         self.model = model if isinstance(model, str) else model.name
         self.policy = policy or Policy()
         self.look_again = look_again
         self.library = Library().extended()
         self.add(*tools)
-        self._reasoner = None if isinstance(model, str) else model
         self._engine = engine
         self._lock = threading.Lock()
         self._start = Conversation((message("system", system),) if system else ())

@@ -2,29 +2,72 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from mmagent.errors import ModelError
 from mmagent.model.reasoner import Reasoner
 from mmagent.model.scripted import ScriptedReasoner
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from mmagent.model.chat import ChatReasoner, ChatSpec
     from mmagent.model.mmlm import MMLM
     from mmagent.model.spec import ModelSpec
 
-__all__ = ["MMLM", "ModelSpec", "Reasoner", "ScriptedReasoner", "load_model", "models"]
+__all__ = [
+    "MMLM",
+    "ChatReasoner",
+    "ChatSpec",
+    "ModelSpec",
+    "Reasoner",
+    "ScriptedReasoner",
+    "as_reasoner",
+    "load_model",
+    "models",
+]
 
-_LAZY = {"MMLM": "mmagent.model.mmlm", "ModelSpec": "mmagent.model.spec"}
+_LAZY = {
+    "ChatReasoner": "mmagent.model.chat",
+    "ChatSpec": "mmagent.model.chat",
+    "MMLM": "mmagent.model.mmlm",
+    "ModelSpec": "mmagent.model.spec",
+}
 
 
 def load_model(name: str) -> Reasoner:
-    """The model of that name, or in that folder; UnknownName lists the models there are.
+    """The model of that name, or in that folder, a chat model's too; UnknownName lists the models there are.
 
-    It reads no weights: that waits for `load()` or the first reply.
+    It reads no weights and asks no provider: that waits for `load()` or the first reply.
     """
     from mmagent.model.mmlm import MMLM
-    from mmagent.model.zoo import find
+    from mmagent.model.spec import ModelSpec, read_any
+    from mmagent.model.zoo import place
 
-    return MMLM(find(name))
+    spec = read_any(place(name))
+    if isinstance(spec, ModelSpec):
+        return MMLM(spec)
+    from mmagent.model.chat import ChatReasoner
+
+    return ChatReasoner.of(spec)
+
+
+def as_reasoner(model: Reasoner | BaseChatModel) -> Reasoner:
+    """A reasoner as it is, and a LangChain chat model as one; ModelError for anything else.
+
+    Nothing is imported for it: where LangChain is not imported, nothing is a chat model.
+    """
+    if isinstance(model, Reasoner):
+        return model
+    known = sys.modules.get("langchain_core.language_models.chat_models")
+    if known is None or not isinstance(model, known.BaseChatModel):
+        raise ModelError(
+            f"an agent's model is a model's name, a Reasoner or a LangChain chat model, not {type(model).__name__}"
+        )
+    from mmagent.model.chat import ChatReasoner
+
+    return ChatReasoner(model)
 
 
 def models() -> list[str]:

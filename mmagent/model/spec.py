@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mmagent.errors import ModelError
 
+if TYPE_CHECKING:
+    from mmagent.model.chat.spec import ChatModelSpec
 
-class _Part(BaseModel):
+
+class Part(BaseModel):
+    """A part of a model's description: what it does not know, it refuses."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BackboneSpec(_Part):
+class BackboneSpec(Part):
     """Where the LLM comes from: a weight set that `mmagent fetch` knows, or a hub id, folder or GGUF file."""
 
     weights: str | None = None
@@ -28,14 +33,14 @@ class BackboneSpec(_Part):
         return self
 
 
-class RequestSpec(_Part):
+class RequestSpec(Part):
     """Requests of one kind: what the kind is called, and examples."""
 
     called: str
     examples: tuple[str, ...] = Field(min_length=1)
 
 
-class SeenSpec(_Part):
+class SeenSpec(Part):
     """An exchange about media in words: what converters made of it, a request, the reply's words."""
 
     shown: str
@@ -43,13 +48,13 @@ class SeenSpec(_Part):
     words: str
 
 
-class InputSpec(_Part):
+class InputSpec(Part):
     """How a modality comes in. `shots` go before a conversation whose last message holds it in words."""
 
     shots: tuple[SeenSpec, ...] = ()
 
 
-class ShotSpec(_Part):
+class ShotSpec(Part):
     """An exchange that shows how the modality is asked for: a request, the words of the reply, the caption."""
 
     request: str
@@ -57,7 +62,7 @@ class ShotSpec(_Part):
     caption: str
 
 
-class OutputSpec(_Part):
+class OutputSpec(Part):
     """How one modality is asked for.
 
     `k` signal tokens close a span. Until its rows are trained, an open token is read as the words `opening`
@@ -74,7 +79,7 @@ class OutputSpec(_Part):
     shots: tuple[ShotSpec, ...] = ()
 
 
-class ModelSpec(_Part):
+class ModelSpec(Part):
     """A whole model, as its folder's `model.yaml` gives it.
 
     `system` opens every conversation that has no system message of its own. A prompt and its reply take
@@ -104,10 +109,21 @@ class ModelSpec(_Part):
 
 def read_spec(folder: Path) -> ModelSpec:
     """The spec in a folder's `model.yaml`; ModelError lists everything that is wrong with it."""
+    found = read_any(folder)
+    if not isinstance(found, ModelSpec):
+        raise ModelError(f"{folder / 'model.yaml'} describes a chat model, which has no backbone; use load_model")
+    return found
+
+
+def read_any(folder: Path) -> ModelSpec | ChatModelSpec:
+    """As `read_spec`; a `chat` section makes it the spec of a chat model."""
+    from mmagent.model.chat.spec import ChatModelSpec
+
     path = folder / "model.yaml"
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-        return ModelSpec.model_validate(content)
+        kind = ChatModelSpec if isinstance(content, dict) and "chat" in content else ModelSpec
+        return kind.model_validate(content)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); a model's folder holds a model.yaml") from None
     except yaml.YAMLError as error:

@@ -18,11 +18,16 @@ def names() -> list[str]:
 
 def find(name: str | Path) -> ModelSpec:
     """The spec of a shipped model by name, or of any folder that holds a `model.yaml`."""
+    return read_spec(place(name))
+
+
+def place(name: str | Path) -> Path:
+    """The folder of a shipped model, or the folder itself; UnknownName lists the models there are."""
     if isinstance(name, str) and name in names():
-        return read_spec(_HERE / name)
+        return _HERE / name
     folder = Path(name).expanduser()
     if (folder / "model.yaml").is_file():
-        return read_spec(folder)
+        return folder
     known = names()
     near = difflib.get_close_matches(str(name), known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

@@ -1,0 +1,127 @@
+"""A conversation as LangChain messages, segment by segment: roles and tool calls come from structure, never from words.
+
+What the model asked for earlier is replayed as the tool calls that it made, each with its result, so that any provider
+takes the history as its own protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import count, groupby
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.content import ContentBlock
+from langchain_core.messages.tool import ToolCall
+
+from mmagent.conversation import Conversation, MediaSegment, Message, Segment, SpanSegment, TextSegment
+from mmagent.errors import ConversationError
+from mmagent.media import Media
+from mmagent.model.chat.blocks import block
+
+SHOWN = "What you asked for has been made:"
+
+
+def tool_name(modality: str) -> str:
+    """The tool that asks for a modality.
+
+    >>> tool_name("point-flow")
+    'make_point_flow'
+    """
+    return f"make_{modality.replace('-', '_')}"
+
+
+def numbers(conversation: Conversation) -> dict[Media, int]:
+    """Every medium of the conversation, numbered from 1 in the order in which they came up."""
+    return {medium: number for number, medium in enumerate(dict.fromkeys(conversation.media), 1)}
+
+
+def history(conversation: Conversation, sees: Collection[str]) -> list[BaseMessage]:
+    """The conversation's messages. Media of `sees` are content blocks, the others the words that converters made.
+
+    ConversationError when there is nothing to answer.
+    """
+    if not any(item.role == "user" for item in conversation):
+        raise ConversationError("the conversation holds nothing from the user; begin with a user message")
+    writer = _Writer(numbers(conversation), frozenset(sees))
+    return [said for item in conversation for said in writer.messages(item)]
+
+
+class _Writer:
+    """Writes messages one after another; it counts the calls, whose ids tie results to them."""
+
+    def __init__(self, numbers: Mapping[Media, int], sees: frozenset[str]) -> None:
+        self._numbers, self._sees, self._calls = numbers, sees, count(1)
+
+    def messages(self, message: Message) -> Iterator[BaseMessage]:
+        if message.role == "assistant":
+            yield from self._answer(message)
+        elif message.role == "system":
+            yield SystemMessage(_joined(self._blocks(message, seen=False)))
+        elif message.role == "user":
+            yield HumanMessage(_joined(self._blocks(message)))
+        else:
+            # Few providers take pictures in tool results; as what the user shows, all that see take them.
+            yield HumanMessage(_joined([_text(SHOWN), *self._blocks(message)]))
+
+    def _blocks(self, message: Message, seen: bool = True) -> list[ContentBlock]:
+        """Each segment as a block of its own, so that no words run into others; after a seen medium's number, itself."""
+        blocks: list[ContentBlock] = []
+        for segment in message.segments:
+            shown = seen and isinstance(segment, MediaSegment) and segment.media.modality in self._sees
+            words = self._words(segment, shown)
+            if words:  # some providers refuse an empty block
+                blocks.append(_text(words))
+            if isinstance(segment, MediaSegment) and shown:
+                blocks.append(block(segment.media))
+        return blocks
+
+    def _words(self, segment: Segment, shown: bool = False) -> str:
+        if isinstance(segment, MediaSegment):
+            return labelled(segment, self._numbers[segment.media], shown)
+        return segment.text if isinstance(segment, TextSegment) else segment.caption
+
+    def _answer(self, message: Message) -> Iterator[BaseMessage]:
+        """An answer cut before each run of words that follows a call: words come before calls within a message."""
+        words: list[str] = []
+        for spans, run in groupby(message.segments, key=lambda item: isinstance(item, SpanSegment)):
+            if spans:
+                yield from self._asked("".join(words), [item for item in run if isinstance(item, SpanSegment)])
+                words = []
+            else:
+                words = [self._words(segment) for segment in run]
+        if words:
+            yield AIMessage("".join(words))
+
+    def _asked(self, words: str, spans: list[SpanSegment]) -> Iterator[BaseMessage]:
+        calls = [
+            ToolCall(name=tool_name(item.modality), args={"caption": item.caption}, id=f"call_{next(self._calls)}")
+            for item in spans
+        ]
+        yield AIMessage(words, tool_calls=calls)
+        for call, span in zip(calls, spans):
+            yield ToolMessage(self._result(span), tool_call_id=call["id"], name=call["name"])
+
+    def _result(self, span: SpanSegment) -> str:
+        return f"[{span.modality} {self._numbers[span.made]}]" if span.made is not None else "It could not be made."
+
+
+def labelled(segment: MediaSegment, number: int, shown: bool) -> str:
+    """A medium in words: its number, and what converters made of it unless it is shown beside.
+
+    What somebody spoke stands there as if it had been typed.
+    """
+    name = f"{segment.media.modality} {number}"
+    if shown or not segment.words:
+        return f"[{name}]"
+    return f"[{name}] {segment.words}" if segment.media.modality == "speech" else f"[{name}: {segment.words}]"
+
+
+def _text(words: str) -> ContentBlock:
+    return {"type": "text", "text": words}
+
+
+def _joined(blocks: list[ContentBlock]) -> str | list[str | dict[str, object]]:
+    """The content of a message: a plain string where all of it is words, which every server takes."""
+    if all(item["type"] == "text" for item in blocks):
+        return "\n".join(str(item.get("text", "")) for item in blocks)
+    return [dict(item) for item in blocks]

@@ -1,0 +1,166 @@
+"""A chat model's replies: what it says, what it asks for, and the requests that mend what was wrong.
+
+A reply takes one request. It takes one more if the model answered nonsense or nothing, or asked for what it may not;
+and one for each thing that the policy forces and the model did not ask for. Each time the model is told what was wrong
+and goes on from there: what has been said stays said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+
+from mmagent.conversation import Conversation, Policy, Said, Signal, SpanOpened, SpanSegment, TextDelta
+from mmagent.errors import MMAgentError
+from mmagent.model.chat.abilities import chooses_tools, limited
+from mmagent.model.chat.asks import Asks, Call
+from mmagent.model.chat.errors import AnswerError
+from mmagent.model.chat.failures import explained
+from mmagent.model.chat.hearing import Hearing
+from mmagent.model.chat.history import history, numbers, tool_name
+from mmagent.model.chat.instructions import instructions
+from mmagent.model.chat.mending import Heard, told
+from mmagent.model.chat.meter import Meter
+from mmagent.model.chat.providers import variable_of
+from mmagent.model.chat.redact import secrets_of
+from mmagent.tool import Context
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from mmagent.model.chat.spec import PriceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A chat model with all that a reply needs to know of it. It holds no state of any reply."""
+
+    name: str
+    model: BaseChatModel
+    system: str
+    sees: tuple[str, ...]
+    tools: Mapping[str, Sequence[str]]
+    price: PriceSpec | None
+
+    def speak(
+        self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None
+    ) -> Iterator[Said]:
+        """Say the reply; see `Reasoner.speak`."""
+        if ctx is not None:
+            ctx.check()
+        spans = (item for said in conversation for item in said.segments if isinstance(item, SpanSegment))
+        before = dict.fromkeys(item.modality for item in spans)
+        asks = Asks(policy, modalities, list(numbers(conversation)), self.tools, before)
+        model = limited(self.model, policy)
+        yield from _Reply(self.name, model, asks, Meter(self.price), ctx).say(
+            self._messages(conversation, asks, policy)
+        )
+
+    def _messages(self, conversation: Conversation, asks: Asks, policy: Policy) -> list[BaseMessage]:
+        """The conversation, with what the model is told of the house at the end of the system message."""
+        head, *rest = history(conversation, self.sees)
+        own = str(head.content) if isinstance(head, SystemMessage) else self.system
+        rest = rest if isinstance(head, SystemMessage) else [head, *rest]
+        system = "\n\n".join(filter(None, [own, instructions(asks, policy)]))
+        return [SystemMessage(system), *rest] if system else rest
+
+
+class _Reply:
+    """One reply, over all of its requests."""
+
+    def __init__(self, name: str, model: BaseChatModel, asks: Asks, meter: Meter, ctx: Context | None) -> None:
+        self._name, self._model, self._asks, self._meter, self._ctx = name, model, asks, meter, ctx
+        self._place = self._written = 0
+        self._in_words = self._apart = False
+
+    def say(self, messages: Sequence[BaseMessage]) -> Iterator[Said]:
+        """Everything that is said; AnswerError when it is still wrong after it was told."""
+        mended, left, choice = False, len(self._asks.missing), ""
+        while True:
+            heard = Heard()
+            yield from self._request(messages, choice, heard)
+            missing = self._asks.missing
+            if (heard.faults and mended) or (missing and not left and not heard.faults):
+                raise self._hopeless(heard, missing)
+            if not missing and (mended or not heard.wrong):
+                break
+            mended, left = mended or bool(heard.wrong), left - bool(missing and left)
+            choice = tool_name(missing[0]) if missing else ""
+            more, notes = told(heard, missing)
+            messages, self._apart = [*messages, *more], True
+            self._meter.told += notes
+        yield self._meter.usage()
+
+    def _hopeless(self, heard: Heard, missing: Sequence[str]) -> AnswerError:
+        absent = [f"it does not ask for {name}, which the policy forces" for name in dict.fromkeys(missing)]
+        fix = "raise max_tokens, which cut it off" if heard.cut else "take a model that is better at calling tools"
+        return AnswerError(self._name, [*heard.faults, *absent], fix)
+
+    def _request(self, messages: Sequence[BaseMessage], choice: str, heard: Heard) -> Iterator[Said]:
+        """What one request gives, said as it comes and noted down in `heard`."""
+        self._meter.begin()
+        hearing = Hearing()
+        with closing(self._chunks(messages, choice)) as chunks:
+            for chunk in chunks:
+                self._meter.count(chunk)
+                for piece in hearing.hear(chunk):
+                    yield from self._piece(piece, heard)
+        for piece in hearing.end():
+            yield from self._piece(piece, heard)
+        heard.cut = hearing.cut
+
+    def _chunks(self, messages: Sequence[BaseMessage], choice: str) -> Generator[AIMessage]:
+        """The model's chunks. Its exceptions come as ProviderError; its stream is closed whatever happens."""
+        try:
+            with closing(self._stream(messages, choice)) as stream:
+                for chunk in stream:
+                    yield chunk
+                    if self._ctx is not None:
+                        self._ctx.check()
+            return
+        except MMAgentError:
+            raise
+        except Exception as error:
+            failure = explained(self._name, error, secrets_of(self._model), variable_of(self._model), self._written)
+        raise failure  # not while the provider's own is handled: its message is shown nowhere
+
+    def _stream(self, messages: Sequence[BaseMessage], choice: str) -> Generator[AIMessage]:
+        """One request's stream, which LangChain types as an iterator: a generator, so that it can be closed."""
+        tools = self._asks.tools()
+        if not tools:
+            return cast("Generator[AIMessage]", self._model.stream(list(messages)))
+        chosen = {"tool_choice": choice} if choice and chooses_tools(self._model) else {}
+        bound = self._model.bind_tools(tools, **chosen)
+        return cast("Generator[AIMessage]", bound.stream(list(messages)))
+
+    def _piece(self, piece: str | Call, heard: Heard) -> Iterator[Said]:
+        if isinstance(piece, str):
+            heard.words.append(piece)
+            yield from self._words(piece)
+            return
+        found = self._asks.read(piece)
+        heard.calls.append((piece, found))
+        if isinstance(found, Signal):
+            yield from self._signal(found)
+
+    def _words(self, text: str) -> Iterator[Said]:
+        if self._apart or not self._in_words:
+            text = text.lstrip()  # a run that is only white space is no part of the reply
+        if not text:
+            return
+        if self._apart and self._in_words:
+            text = f"\n{text}"
+        self._apart, self._in_words = False, True
+        self._written += len(text)
+        yield TextDelta(text)
+
+    def _signal(self, signal: Signal) -> Iterator[Said]:
+        """Opened and complete at once: until its arguments are whole, a call may turn out to be nonsense."""
+        place = self._place + self._in_words
+        self._place, self._in_words = place + 1, False
+        yield SpanOpened(signal.modality, place)
+        yield replace(signal, place=place)

@@ -1,0 +1,98 @@
+"""What the `model.yaml` of a chat model says: where it runs, what it sees, what it costs. Keys never stand in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from mmagent.model.chat.providers import PROVIDERS
+from mmagent.model.spec import Part
+
+_SECRET = re.compile(
+    r"(api|access|auth|private|secret)[-_]?(key|token)|secret|passw|credential|authorization|bearer|cookie", re.I
+)
+_OWN = ("model", "model_name", "base_url")
+
+
+class ChatSpec(Part):
+    """Which model, at which provider; `options` go to the integration's class as they are.
+
+    `base_url` is where the provider's key and the conversations are sent, for a server of one's own.
+    """
+
+    provider: str
+    model: Annotated[str, Field(min_length=1)]
+    base_url: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("provider")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in PROVIDERS:
+            raise ValueError(f"no provider of that name; there are {', '.join(PROVIDERS)}")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an address like http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("an address carries no user, password or query; keys go into the environment")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _harmless(cls, value: dict[str, Any]) -> dict[str, Any]:
+        keys = sorted({name for name in _names(value) if _SECRET.search(name)})
+        if keys:
+            raise ValueError(f"{', '.join(keys)}: keys go into the provider's environment variable, not into a file")
+        twice = [name for name in _OWN if name in value]
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands beside options, not in them")
+        return value
+
+
+class PriceSpec(Part):
+    """What a million tokens cost, read and written."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    currency: str = "USD"
+
+
+class ChatModelSpec(Part):
+    """A whole chat model, as its folder's `model.yaml` gives it.
+
+    `sees` and `makes` are modalities; left out, the model's own profile says what it sees, and it may ask for
+    everything that can be made. `tools` are tools that it may name, by the modality that they make. `cost` is the
+    expected seconds of a reply.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    doc: str = ""
+    chat: ChatSpec
+    system: str = ""
+    sees: tuple[str, ...] | None = None
+    makes: tuple[str, ...] | None = None
+    tools: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    price: PriceSpec | None = None
+    cost: Annotated[float, Field(ge=0)] = 3.0
+
+
+def _names(value: object) -> Iterator[str]:
+    """Every key at any depth."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names(inner)
