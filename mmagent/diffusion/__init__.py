@@ -21,11 +21,14 @@ into media:
             made = self._diffuser.run(ctx, asked, steps=steps, guidance=guidance, output_type="np")
             return Image((made.images[0] * 255).round().astype("uint8"))
 
-- `Diffuser(model, owner=…)`: `load`, `unload`, `run(ctx, asked, …, **options)`, `pipe`, `encode`, `null`, `space`.
+- `Diffuser(model, owner=…)`: `load`, `unload`, `run(ctx, asked, …, **options)`, `pipe`, `encode`, `null`,
+  `space`, `layout`, `takes(argument)`.
   One request at a time, a scheduler and a generator of its own for each, progress, previews and cancel at each step.
 - `Conditioning`: words or embeddings, wanted and to be avoided, in the arguments that the pipeline's `__call__` has.
 - `Layout`, `layout(model)`: what the configs say, without loading anything; `card_of(card, settings)` a card by it.
 - `LatentColours(vae)`: cheap previews of the latents of pictures.
+- `save_small(family, folder)`: small checkpoints with random weights, to try things with.
+- `ClipDiffuser`, `clip_card`, `ClipTarget`: the same for videos.
 - `Trainable`: what a generator does that others are trained towards; `DenoisingTarget` does it for a `Diffuser`.
 
 It knows no tool. Importing it imports nothing heavy.
@@ -34,19 +37,29 @@ It knows no tool. Importing it imports nothing heavy.
 from __future__ import annotations
 
 from mmagent.diffusion.card import card_of
+from mmagent.diffusion.clip_target import ClipTarget
+from mmagent.diffusion.clips import ClipDiffuser, clip_card
 from mmagent.diffusion.conditioning import Conditioning, Encoded
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.layout import Layout, layout
 from mmagent.diffusion.preview import LatentColours
+from mmagent.diffusion.small import save_small
 from mmagent.diffusion.tasks import Task
+from mmagent.diffusion.trainable import DenoisingTarget, Trainable
 
 __all__ = [
+    "ClipDiffuser",
+    "ClipTarget",
     "Conditioning",
+    "DenoisingTarget",
     "Diffuser",
     "Encoded",
     "LatentColours",
     "Layout",
     "Task",
+    "Trainable",
     "card_of",
+    "clip_card",
     "layout",
+    "save_small",
 ]

@@ -18,8 +18,8 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     """`card` with what the configs of the checkpoint in `settings["model"]` say; what is not known stays open.
 
     Embedding ports get tokens, width and space, `weights` the digest, `memory` and `cost` an estimate. Reads the
-    settings `model`, `config`, `revision`, `space`, `steps`, `width` and `height`, as far as there are any. An
-    encoder-less checkpoint makes `prompt_embeds` the only way in.
+    settings `model`, `config`, `revision`, `space`, `steps`, `width` and `height`, as far as there are any. A
+    checkpoint without a text encoder needs `prompt_embeds`; one that does nothing but edit needs `image`, and `mask` if it repaints, where the card has such ports.
     """
     model = str(settings.get("model") or "")
     config, revision = str(settings.get("config") or ""), str(settings.get("revision") or "")
@@ -29,6 +29,9 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     card = replace(card, inputs=inputs, weights=checkpoint.digest(model, revision=revision))
     if found is None:
         return card
+    if not found.encodes and "prompt_embeds" in card.either:  # words mean nothing to it
+        alone = (replace(port, optional=port.optional and port.name != "prompt_embeds") for port in card.inputs)
+        card = replace(card, inputs=tuple(alone), either=())
     steps, width, height = (settings.get(name) for name in ("steps", "width", "height"))
     size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
     seconds = found.seconds(steps if isinstance(steps, int) else STEPS, size)
@@ -36,6 +39,8 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
 
 
 def _port(port: Port, space: str, found: Layout | None) -> Port:
+    if found is not None and found.needs_image and port.name in _edited(found):
+        return replace(port, optional=False)
     if port.name in EMBEDS:
         sizes = {"tokens": found.tokens, "width": found.width} if found is not None else {}
     elif port.name in POOLED:
@@ -44,3 +49,8 @@ def _port(port: Port, space: str, found: Layout | None) -> Port:
         return port
     known = {key: value for key, value in sizes.items() if value is not None}
     return replace(port, constraints={**port.constraints, **known, "space": space})
+
+
+def _edited(found: Layout) -> tuple[str, ...]:
+    """Which ports a checkpoint that does nothing but edit cannot do without."""
+    return ("image", "mask") if "Inpaint" in found.pipeline else ("image",)

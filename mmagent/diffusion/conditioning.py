@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +48,19 @@ class Encoded:
     pooled: torch.Tensor | None = None
 
 
-@functools.cache
-def defaults(kind: Any) -> Mapping[str, Any]:
+def defaults(pipe: Any) -> Mapping[str, Any]:
     """The parameters of a pipeline's call by name, with their defaults."""
-    return {name: item.default for name, item in inspect.signature(kind.__call__).parameters.items()}
+    return _defaults(type(pipe).__call__)
+
+
+@functools.cache
+def _defaults(call: Callable[..., Any]) -> Mapping[str, Any]:
+    return {name: item.default for name, item in inspect.signature(call).parameters.items()}
 
 
 def mask_name(pipe: Any) -> str | None:
     """Under which name a pipeline takes the mask of prompt embeddings, or None if it attends to all of them."""
-    return next((name for name in MASKS if name in defaults(type(pipe))), None)
+    return next((name for name in MASKS if name in defaults(pipe)), None)
 
 
 def encode(pipe: Any, texts: Sequence[str]) -> Encoded:
@@ -88,7 +92,7 @@ def _encoded(pipe: Any, result: Any) -> Encoded:
         raise ModelError(f"{type(pipe).__name__} does not take prompt embeddings as one [L, D] tensor; give it words")
     rest = [item for item in items[1:] if isinstance(item, torch.Tensor) and item.ndim == 2]
     mask = next((item for item in rest if item.shape == states.shape[:2]), None) if mask_name(pipe) else None
-    pooled = next((item for item in rest if item is not mask), None) if POOLED in defaults(type(pipe)) else None
+    pooled = next((item for item in rest if item is not mask), None) if POOLED in defaults(pipe) else None
     return Encoded(states, mask, pooled)
 
 
@@ -115,6 +119,11 @@ def null(pipe: Any, stored: Embedding | None = None) -> Encoded:
             f"{type(pipe).__name__} was loaded without a text encoder, so it cannot tell the embedding of no prompt. "
             "Give negative_prompt_embeds, or guidance 1, or save that embedding as null.npz in the checkpoint's folder"
         )
+    if POOLED in defaults(pipe):
+        raise ModelError(
+            f"{type(pipe).__name__} was loaded without a text encoder, so it cannot tell the pooled embedding of no "
+            f"prompt; give negative_prompt_embeds and negative_{POOLED}"
+        )
     states, mask = tensor(pipe, stored)
     return Encoded(states, mask if mask_name(pipe) else None)
 
@@ -127,9 +136,9 @@ def tensor(pipe: Any, embedding: Embedding) -> tuple[torch.Tensor, torch.Tensor]
     return states, torch.from_numpy(embedding.mask.copy())[None].to(pipe._execution_device)
 
 
-def guided(kind: Any, conditioning: Conditioning, guidance: float | None) -> bool:
+def guided(pipe: Any, conditioning: Conditioning, guidance: float | None) -> bool:
     """Whether a call will look at what is to be avoided."""
-    known = defaults(kind)
+    known = defaults(pipe)
     if "true_cfg_scale" in known:  # guidance proper; `guidance_scale` is a number that the network is told
         return conditioning.avoids
     scale = known.get("guidance_scale") if guidance is None else guidance
@@ -140,23 +149,23 @@ def arguments(
     pipe: Any, asked: Conditioning, guidance: float | None, stored: Embedding | None = None
 ) -> dict[str, Any]:
     """The keyword arguments that say this to the pipeline. ModelError if it cannot be told so."""
-    known = defaults(type(pipe))
+    known = defaults(pipe)
     found: dict[str, Any] = {}
-    wanted = guided(type(pipe), asked, guidance)
+    wanted = guided(pipe, asked, guidance)
     if guidance is not None:
         found["true_cfg_scale" if "true_cfg_scale" in known and asked.avoids else "guidance_scale"] = guidance
-    if asked.prompt is not None:
-        _must_encode(pipe, "prompt")
-        found["prompt"] = asked.prompt.text
-    elif asked.prompt_embeds is not None:
-        found |= _embedded(pipe, "", asked.prompt_embeds, asked.pooled_prompt_embeds, stored)
     if asked.negative_prompt is not None and asked.negative_prompt_embeds is not None:
         raise ModelError("both negative_prompt and negative_prompt_embeds are given; give one of them")
+    # Some families refuse words beside embeddings, so words are encoded where the other side is embeddings.
+    mixed = asked.prompt_embeds is not None or asked.negative_prompt_embeds is not None
+    if asked.prompt is not None:
+        found |= _worded(pipe, "", asked.prompt, mixed)
+    elif asked.prompt_embeds is not None:
+        found |= _embedded(pipe, "", asked.prompt_embeds, asked.pooled_prompt_embeds)
     if asked.negative_prompt is not None:
-        _must_encode(pipe, "negative_prompt")
-        found["negative_prompt"] = asked.negative_prompt.text
+        found |= _worded(pipe, "negative_", asked.negative_prompt, mixed)
     elif asked.negative_prompt_embeds is not None:
-        found |= _embedded(pipe, "negative_", asked.negative_prompt_embeds, asked.negative_pooled_prompt_embeds, stored)
+        found |= _embedded(pipe, "negative_", asked.negative_prompt_embeds, asked.negative_pooled_prompt_embeds)
     elif wanted and not encodes(pipe) and "negative_prompt_embeds" in known:
         found |= _named(pipe, "negative_", null(pipe, stored))
     unknown = [name for name in found if name not in known]
@@ -165,11 +174,17 @@ def arguments(
     return found
 
 
-def _embedded(
-    pipe: Any, prefix: str, states: Embedding, pooled: Embedding | None, stored: Embedding | None
-) -> dict[str, Any]:
+def _worded(pipe: Any, prefix: str, words: Text, as_embeddings: bool) -> dict[str, Any]:
+    if not encodes(pipe):
+        raise ModelError(
+            f"{type(pipe).__name__} was loaded without a text encoder; give {prefix}prompt_embeds, not {prefix}prompt"
+        )
+    return _named(pipe, prefix, encode(pipe, [words.text])) if as_embeddings else {f"{prefix}prompt": words.text}
+
+
+def _embedded(pipe: Any, prefix: str, states: Embedding, pooled: Embedding | None) -> dict[str, Any]:
     values, mask = tensor(pipe, states)
-    if POOLED not in defaults(type(pipe)):
+    if POOLED not in defaults(pipe):
         if pooled is not None:
             raise ModelError(f"{type(pipe).__name__} takes no {prefix}{POOLED}; leave it out")
         return _named(pipe, prefix, Encoded(values, mask))
@@ -188,14 +203,11 @@ def _empty_pooled(pipe: Any, prefix: str) -> torch.Tensor:
 
 def _named(pipe: Any, prefix: str, encoded: Encoded) -> dict[str, Any]:
     mask = mask_name(pipe)
-    found = {f"{prefix}prompt_embeds": encoded.states}
+    found: dict[str, Any] = {f"{prefix}prompt_embeds": encoded.states}
+    if f"{prefix}prompt" in defaults(pipe):
+        found[f"{prefix}prompt"] = None  # where it is not that by itself
     if mask is not None and encoded.mask is not None:
         found[prefix + mask] = encoded.mask.long()
     if encoded.pooled is not None:
         found[prefix + POOLED] = encoded.pooled
     return found
-
-
-def _must_encode(pipe: Any, name: str) -> None:
-    if not encodes(pipe):
-        raise ModelError(f"{type(pipe).__name__} was loaded without a text encoder; give {name}_embeds, not {name}")

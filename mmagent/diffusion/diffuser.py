@@ -13,7 +13,7 @@ from typing import Any
 from mmagent import checkpoint
 from mmagent.context import Context
 from mmagent.diffusion.conditioning import Conditioning, Encoded, arguments, defaults, encode, null
-from mmagent.diffusion.layout import Layout, layout
+from mmagent.diffusion.layout import Layout, layout_of
 from mmagent.diffusion.loading import load_pipeline
 from mmagent.diffusion.schedulers import fresh
 from mmagent.diffusion.tasks import Task, sibling
@@ -48,8 +48,10 @@ class Diffuser:
         self._pickle, self._device, self._dtype = pickle, device, dtype
         self._lock = threading.RLock()
         self._pipe: Any = None
+        self._pattern: Any = None
         self._tasks: dict[str, Any] = {}
         self._stored: Embedding | None = None
+        self._layout: Layout | None = None
 
     def load(self) -> None:
         """Read the weights. ModelError, Offline or MissingExtra says what is wrong, and what to do about it."""
@@ -57,6 +59,7 @@ class Diffuser:
             self.model, owner=self._owner, config=self._config, revision=self._revision,
             pickle=self._pickle, device=self._device, dtype=self._dtype,
         )  # fmt: skip
+        self._pattern = self._pipe.scheduler
         place = checkpoint.locate(self.model, revision=self._revision)
         self._stored = Embedding.open(place / NULL) if (place / NULL).is_file() else None
 
@@ -65,7 +68,8 @@ class Diffuser:
         with self._lock:
             import torch
 
-            self._pipe, self._tasks, self._stored = None, {}, None
+            self._pipe = self._pattern = self._stored = self._layout = None
+            self._tasks = {}
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
@@ -87,9 +91,15 @@ class Diffuser:
         return self._space or f"{checkpoint.slug(self.model)}.text"
 
     @property
-    def layout(self) -> Layout | None:
-        """What its configs say."""
-        return layout(self.model, config=self._config, revision=self._revision)
+    def layout(self) -> Layout:
+        """What the configs of the loaded pipeline say."""
+        if self._layout is None:
+            self._layout = layout_of(self.pipe, self.model)
+        return self._layout
+
+    def takes(self, name: str, task: Task | None = None) -> bool:
+        """Whether the pipeline for a task (None: the checkpoint's own) has an argument of that name."""
+        return name in defaults(self.pipe if task is None else self.task(task))
 
     def generator(self, seed: int) -> Any:
         """Random numbers from a seed, drawn on the processor: the same wherever the pipeline runs."""
@@ -98,10 +108,16 @@ class Diffuser:
         return torch.Generator("cpu").manual_seed(seed)
 
     def task(self, task: Task) -> Any:
-        """The pipeline of this family for a task, over the same modules."""
-        if task not in self._tasks:
-            self._tasks[task] = sibling(self.pipe, task)
-        return self._tasks[task]
+        """The pipeline of this family for a task, over the same modules; ModelError if there is none.
+
+        A network that was widened to see a picture has the checkpoint's own task alone.
+        """
+        if self.layout.needs_image:
+            return self.pipe
+        with self._lock:
+            if task not in self._tasks:
+                self._tasks[task] = sibling(self.pipe, task)
+            return self._tasks[task]
 
     def run(
         self,
@@ -125,22 +141,27 @@ class Diffuser:
         with self._lock:
             ctx.check()
             pipe = self.pipe if task is None else self.task(task)
-            known = defaults(type(pipe))
+            known = defaults(pipe)
             told = arguments(pipe, asked, guidance, self._stored)
             given = {name: value for name, value in options.items() if value is not None}
             if steps is not None:
                 if steps < 1:
                     raise ValueError(f"{self._owner}: steps is 1 or more, not {steps}")
                 given["num_inference_steps"] = steps
+            if "clean_caption" in known:  # it needs two more libraries, and `encode_prompt` by itself does not do it
+                given.setdefault("clean_caption", False)
             unknown = [name for name in given if name not in known]
+            missing = [name for name in ("image", "mask_image") if name in known and name not in given]
+            if self.layout.needs_image and missing:
+                raise ModelError(f"{self.model} edits pictures and does nothing else; give it {' and '.join(missing)}")
             if unknown:
                 raise ModelError(f"{type(pipe).__name__} takes no {unknown[0]}; leave it out")
-            pipe.scheduler = fresh(self.pipe.scheduler, scheduler)
+            pipe.scheduler = fresh(self._pattern, scheduler)
             total = steps or known.get("num_inference_steps") or 1
             try:
                 return pipe(**told, **given, **_listener(known, ctx, total, look), generator=self.generator(ctx.seed))
             finally:
-                pipe.scheduler = fresh(self.pipe.scheduler)
+                pipe.scheduler = self._pattern  # which never runs
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """What the pipeline's own text encoders make of texts."""

@@ -118,6 +118,12 @@ class Layout:
         seen = self.denoiser.get("in_channels")
         return "unet" in self.configs and isinstance(latent, int) and isinstance(seen, int) and seen > latent
 
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """ValueError if pictures cannot have that height or width."""
+        for name, side in (("height", height), ("width", width)):
+            if side is not None and (side < self.multiple or side % self.multiple):
+                raise ValueError(f"{name} is a multiple of {self.multiple} pixels for {self.pipeline}, not {side}")
+
     @property
     def memory(self) -> int:
         """Bytes of its weights."""
@@ -164,6 +170,19 @@ def layout(model: str, *, config: str = "", revision: str = "") -> Layout | None
         {name: kind for name, kind in named.items() if configs[name] is not None},
         {name: found for name, found in configs.items() if found},
         _bytes(model, revision),
+    )
+
+
+def layout_of(pipe: Any, model: str) -> Layout:
+    """The layout of a loaded pipeline, whatever it was loaded from."""
+    there = {name: part for name, part in pipe.components.items() if part is not None}
+    configs = {name: getattr(part, "config", None) or getattr(part, "init_kwargs", {}) for name, part in there.items()}
+    return Layout(
+        model,
+        type(pipe).__name__,
+        {name: (type(part).__module__.split(".")[0], type(part).__name__) for name, part in there.items()},
+        {name: found.to_dict() if hasattr(found, "to_dict") else dict(found) for name, found in configs.items()},
+        {name: part.get_memory_footprint() for name, part in there.items() if hasattr(part, "get_memory_footprint")},
     )
 
 

@@ -6,6 +6,7 @@ no special token out of a user's words.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,8 +164,7 @@ def _dtype(torch: Any, dtype: str, device: str) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """One thread loads at a time, and no bars or remarks of the libraries run into what a program prints."""
-    import transformers  # first: `loading` quiets only what is there, and diffusers' import makes it talk
-
+    importlib.import_module("transformers")  # `loading` quiets what is there, and diffusers' import makes it talk
     with checkpoint.loading():
         from diffusers.utils import logging
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from mmagent.diffusion.conditioning import defaults
 from mmagent.errors import ModelError
 
 Task = Literal["text", "image", "inpaint"]
@@ -14,6 +15,7 @@ _MAKERS = {
     "image": "AutoPipelineForImage2Image",
     "inpaint": "AutoPipelineForInpainting",
 }
+_SHOWN = {"text": "without a picture to start from", "image": "that starts from a picture", "inpaint": "for inpainting"}
 
 
 def sibling(pipe: Any, task: Task) -> Any:
@@ -23,19 +25,19 @@ def sibling(pipe: Any, task: Task) -> Any:
     """
     import diffusers
 
-    maker = getattr(diffusers, _MAKERS[task])
     try:
-        made = maker.from_pipe(pipe)
+        made = getattr(diffusers, _MAKERS[task]).from_pipe(pipe)
     except ValueError:
-        raise ModelError(
-            f"diffusers has no pipeline like {type(pipe).__name__} "
-            + {
-                "text": "without a picture to start from",
-                "image": "that starts from a picture",
-                "inpaint": "for inpainting",
-            }[task]
-        ) from None
+        if _own(pipe) == task:
+            return pipe
+        raise ModelError(f"diffusers has no pipeline like {type(pipe).__name__} {_SHOWN[task]}") from None
     if type(made) is type(pipe):
         return pipe
     made.set_progress_bar_config(disable=True)
     return made
+
+
+def _own(pipe: Any) -> Task:
+    """The task of the pipeline itself, by what it takes."""
+    known = defaults(pipe)
+    return "inpaint" if "mask_image" in known else "image" if "image" in known else "text"
