@@ -32,6 +32,7 @@ LAYERS = [
     "fetch",
     "checkpoint",
     "diffusion",
+    "training",
     "forecast",
     "model",
     "router",

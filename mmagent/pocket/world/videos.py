@@ -59,9 +59,12 @@ def render_clip(clip: Clip) -> Array:
     """The frames, uint8 `[8, 64, 64, 3]`."""
     import numpy as np
 
-    return np.stack([
-        render(Scene(clip.background, (clip.thing,), placed=(frame,), shade=clip.shade)) for frame in clip.frames
-    ])  # fmt: skip
+    return np.stack([render(frame(clip, number)) for number in range(N_FRAMES)])
+
+
+def frame(clip: Clip, number: int) -> Scene:
+    """One frame as a scene."""
+    return Scene(clip.background, (clip.thing,), placed=(clip.frames[number],), shade=clip.shade)
 
 
 def _frames(clip: Clip, random: Random) -> list[Placed]:
