@@ -24,8 +24,8 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
 
     It takes its inputs and settings by name, or the value alone where one input is all that it needs. Words may be
     str, and come out as str; other media are mmagent's own. It gives its output, or all outputs by name where there
-    are several. `stream` gives `{output: value}` as they come, and words piece by piece; added up, its chunks are
-    all outputs by name.
+    are several. `stream` gives words piece by piece, media as they are shown, and one of several outputs as
+    `{output: value}` when it comes; its chunks add up to what `invoke` gives.
     """
 
     target: Annotated[Target, SkipValidation]
@@ -46,11 +46,11 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
         """The same without blocking the running loop."""
         return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Chunk]:
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """Outputs as they come. Leaving the loop early cancels the run."""
         yield from self._transform_stream_with_config(iter([input]), self._told, config, **kwargs)
 
-    async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Chunk]:
+    async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """The same for `async for`."""
 
         async def one() -> AsyncIterator[Any]:
@@ -81,7 +81,7 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
         plan = self.target.plan(inputs, settings)
         return self._answer(await arun(self.target.engine, plan, inputs, self.seed, run_manager))
 
-    def _told(self, given: Iterator[Any]) -> Iterator[Chunk]:
+    def _told(self, given: Iterator[Any]) -> Iterator[Any]:
         for item in given:
             inputs, settings = self._read(item)
             plan = self.target.plan(inputs, settings)
@@ -89,10 +89,10 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
             with self.target.engine.stream(plan, inputs, seed=self.seed) as events:
                 for event in events:
                     tell(event)
-                    yield from telling.hear(event)
-            yield from telling.end(events.result.outputs)
+                    yield from map(self._chunk, telling.hear(event))
+            yield from map(self._chunk, telling.end(events.result.outputs))
 
-    async def _atold(self, given: AsyncIterator[Any]) -> AsyncIterator[Chunk]:
+    async def _atold(self, given: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for item in given:
             inputs, settings = self._read(item)
             plan = self.target.plan(inputs, settings)
@@ -101,9 +101,12 @@ class MediaRunnable(RunnableSerializable[Any, Any]):
                 async for event in events:
                     await atell(event)
                     for chunk in telling.hear(event):
-                        yield chunk
+                        yield self._chunk(chunk)
             for chunk in telling.end(events.result.outputs):
-                yield chunk
+                yield self._chunk(chunk)
+
+    def _chunk(self, chunk: Chunk) -> Any:
+        return single(self.card, chunk) if len(self.card.outputs) == 1 else chunk
 
     def _answer(self, made: Mapping[str, Any]) -> Any:
         found = {name: plain(value) for name, value in outputs(self.card, made).items()}

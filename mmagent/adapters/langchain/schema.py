@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from mmagent.card import ANY, Card, Port, Setting
 
 _TAKEN = {*dir(BaseModel), "config", "callbacks", "run_manager"}
-"""Names that pydantic and LangChain keep for themselves: such an argument has another field and its name as alias."""
+"""Names that pydantic and LangChain keep for themselves: `schema` becomes the argument `arg_schema`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def arguments(card: Card, settings: Collection[str], title: str) -> Arguments:
         kind, default, doc = _of_port(item, card) if isinstance(item, Port) else _of_setting(item)
         name = _field(item.name)
         names[name] = item.name
-        fields[name] = (kind, Field(default, description=doc, alias=item.name if name != item.name else None))
-    config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+        fields[name] = (kind, Field(default, description=doc))
+    config = ConfigDict(extra="forbid", protected_namespaces=())
     model = create_model(title, __config__=config, __doc__=card.doc or title, **fields)
     return Arguments(model, names)
 
@@ -73,7 +73,7 @@ def described(port: Port) -> str:
 
 
 def _field(name: str) -> str:
-    """A field name that pydantic takes for the name of a port or setting: `my-picture` gives `my_picture`."""
-    plain = re.sub(r"\W", "_", name).lstrip("_") or "argument"
-    plain = f"n{plain}" if plain[0].isdigit() else plain
-    return f"{plain}_" if plain in _TAKEN or keyword.iskeyword(plain) else plain
+    """The name that an argument has for an LLM, which is also a pydantic field's: `my-picture` gives `my_picture`."""
+    plain = re.sub(r"\W", "_", name).lstrip("_") or "value"
+    taken = plain in _TAKEN or keyword.iskeyword(plain) or plain[0].isdigit()
+    return f"arg_{plain}" if taken else plain

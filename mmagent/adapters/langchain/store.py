@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from mmagent.errors import IntakeError, MediaError
-from mmagent.media import Embedding, Media, modality
+from mmagent.media import Embedding, Media, Text, modality
 
 PREFIX = "media:"
 _SHORTEST = 12
@@ -85,6 +85,6 @@ def _read(path: Path, handle: str) -> Media:
     medium = modality(path.name.split(".")[1]).decode(path.read_bytes(), path.name)
     # An Embedding's digest is the recipe that made it, and a Text's covers its language: neither is in the file.
     same = medium.digest.startswith(handle.removeprefix(PREFIX))
-    if not same and not isinstance(medium, Embedding):
+    if not same and not isinstance(medium, Embedding | Text):
         raise IntakeError(f"{path} is not what was put there; restore or delete it")
     return medium

@@ -53,7 +53,9 @@ class MediaTool(BaseTool):
             plan = self.target.plan(inputs, settings)
             return self._answer(run(self.target.engine, plan, inputs, self.seed, run_manager))
         except MMAgentError as error:
-            raise self._as_asked(error) from error
+            if not self.handle_tool_error:
+                raise
+            raise ToolException(str(error)) from error
 
     async def _arun(
         self, *words: str, run_manager: AsyncCallbackManagerForToolRun | None = None, **given: Any
@@ -63,7 +65,9 @@ class MediaTool(BaseTool):
             plan = self.target.plan(inputs, settings)
             return self._answer(await arun(self.target.engine, plan, inputs, self.seed, run_manager))
         except MMAgentError as error:
-            raise self._as_asked(error) from error
+            if not self.handle_tool_error:
+                raise
+            raise ToolException(str(error)) from error
 
     def _read(self, words: Sequence[str], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The inputs and settings of a call; a string alone is the first argument."""
@@ -98,9 +102,6 @@ class MediaTool(BaseTool):
         values = (item for value in found.values() for item in (value if isinstance(value, list) else [value]))
         shown = [to_block(item) for item in values if isinstance(item, Media) and not isinstance(item, Text)]
         return [block if block["type"] == "image" else {**block, "type": "file"} for block in shown]
-
-    def _as_asked(self, error: MMAgentError) -> Exception:
-        return ToolException(str(error)) if self.handle_tool_error else error
 
 
 def as_tool(
