@@ -13,7 +13,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from mmagent.checkpoint.files import members
-from mmagent.checkpoint.place import given_path, snapshot_commit
+from mmagent.checkpoint.place import given_path, here
 from mmagent.fetch import cache_folder
 
 _SETTLED = 2.0
@@ -25,9 +25,11 @@ def digest(model: str, *, revision: str = "") -> str:
 
     For a hub id it is the commit of the snapshot in the cache; "" if it is not there yet.
     """
-    path = given_path(model)
+    path = here(model, revision)
     if path is None:
-        return snapshot_commit(model, revision)
+        return ""
+    if given_path(model) is None:
+        return path.name  # the commit
     hasher = blake3()
     for member in members(path):
         name = member.name if path.is_file() else member.relative_to(path).as_posix()

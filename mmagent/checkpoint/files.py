@@ -59,6 +59,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def tensors(path: Path) -> frozenset[str] | None:
+    """The names of the tensors in a folder's safetensors, of which the headers alone are read; None if it has none."""
+    files = weights(path, (".safetensors",)) if path.is_dir() else [path]
+    found: set[str] = set()
+    for file in files:
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")  # the format: a length, so much JSON, then the tensors
+            if file.suffix != ".safetensors" or size > file.stat().st_size:
+                return None
+            try:
+                found |= set(json.loads(stream.read(size)))
+            except ValueError:
+                return None  # loading it says what is wrong with it
+    return frozenset(found - {"__metadata__"}) or None
+
+
 def absent(folder: Path) -> list[str]:
     """Shards that an index of a folder names and that are not there."""
     return sorted({

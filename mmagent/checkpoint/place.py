@@ -21,12 +21,9 @@ def locate(model: str, *, revision: str = "", download: bool = True) -> Path:
     safetensors where there are any. Offline if it is not there and cannot be had; ModelError if there is no such
     file, folder or repository.
     """
-    path = given_path(model)
+    path = here(model, revision)
     if path is not None:
         return path
-    cached = _snapshot(model, revision)
-    if cached is not None and whole(cached):
-        return cached
     if not download:
         raise Offline(f"{model} is no folder here and not in the hub's cache. Get it with: {_command(model, revision)}")
     return _download(model, revision)
@@ -65,10 +62,13 @@ def slug(model: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") or "model"
 
 
-def snapshot_commit(model: str, revision: str = "") -> str:
-    """The commit of a hub id's snapshot in the cache, or "" if there is none or `model` is a path."""
-    cached = None if given_path(model) else _snapshot(model, revision)
-    return cached.name if cached is not None and whole(cached) else ""
+def here(model: str, revision: str = "") -> Path | None:
+    """The folder or file that `model` names, or its whole snapshot in the cache; None if it has to be downloaded."""
+    path = given_path(model)
+    if path is not None:
+        return path
+    cached = _snapshot(model, revision)
+    return cached if cached is not None and whole(cached) else None
 
 
 def given_path(model: str) -> Path | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmagent.checkpoint.place import config
+from mmagent.checkpoint.files import tensors
+from mmagent.checkpoint.place import config, here
 from mmagent.checkpoint.vision import openclip
 from mmagent.checkpoint.vision.choice import Choice
 from mmagent.checkpoint.vision.families import REFUSED, Family, family
@@ -74,7 +75,7 @@ def _fields(choice: Choice) -> tuple[str, dict[str, Any], int | None] | None:
         opened = config(choice.model, openclip.CONFIG, revision=choice.revision, optional=True)
         if opened is not None:
             fields = openclip.fields(opened, choice.model)
-            return "clip", fields, int(fields["projection_dim"])
+            return "open_clip", fields, int(fields["projection_dim"])
         top = config(choice.model, revision=choice.revision)
     if top is None:
         return None
@@ -110,6 +111,13 @@ def _check(choice: Choice, kind: str, row: Family, fields: Mapping[str, Any]) ->
     }.get(choice.output, "")
     if lacks:
         raise ModelError(f"{choice.model} is {kind} and {lacks}")
+    needed = row.needs.get(choice.output, "") if fields.get("use_mean_pooling", True) else ""  # BEiT takes cls then
+    path = here(choice.model, choice.revision) if needed else None
+    names = tensors(path) if path is not None else None
+    if names is not None and not any(needed in name for name in names):
+        raise ModelError(
+            f"{choice.model} was saved without weights {needed}*, of which {choice.output} is made; take cls or patches"
+        )
 
 
 def _hidden(row: Family, fields: Mapping[str, Any], choice: Choice) -> int | None:

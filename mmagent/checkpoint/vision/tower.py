@@ -43,9 +43,8 @@ class Tower:
         found = facts(choice)
         if found is None:
             raise ModelError(f"{choice.model} holds no config.json; name the folder in which the model was saved")
-        opened = config(choice.model, openclip.CONFIG, revision=choice.revision, optional=True)
-        own = config(choice.model, revision=choice.revision, optional=True) or {}
-        if opened is not None and "model_type" not in own:
+        if found.kind == "open_clip":
+            opened = config(choice.model, openclip.CONFIG, revision=choice.revision) or {}
             model = openclip.load(path, found.fields, choice.model, pickle=choice.pickle)
             processor = openclip.processor(opened, found.fields, choice.model)
             return cls(choice, model if choice.output == "projected" else model.vision_model, processor, found.kind)
