@@ -1,76 +1,54 @@
-"""A modality of your own: depth maps, saved and opened like any other media, and a tool that makes them.
+"""A modality of your own, whole: depth maps with their files, an encoder, a generator, a graph, and an agent that uses them.
 
-Run it with `python examples/define_modality.py`; it writes `tilted.depth` into a temporary folder.
+All of it lies on a shelf, the folder `depth` beside this script: one file of tools and one graph. Run it with
+`python examples/define_modality.py OUT`.
 """
 
 from __future__ import annotations
 
-import tempfile
+import os
+import sys
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 
-from mmagent import Image, Limits, Media, tool
-from mmagent.errors import MediaError
-from mmagent.intake import npy
+from mmagent import Agent, Graph, Media, Points, Signal
+from mmagent.model.scripted import ScriptedReasoner
+
+HERE = Path(__file__).parent
 
 
-class Depth(Media, modality="depth", suffix=".depth", mime="application/x-depth"):
-    """Distances from the camera: float32 metres `[H, W]`."""
-
-    __slots__ = ()
-
-    def __init__(self, metres: object) -> None:
-        values = np.asarray(metres, dtype="float32")
-        if values.ndim != 2:
-            raise MediaError(f"a Depth is [H, W], not {values.shape}; give one distance a pixel")
-        super().__init__({"metres": values})
-
-    @property
-    def array(self) -> np.ndarray[Any, np.dtype[Any]]:
-        """The distances `[H, W]`, read-only."""
-        return self.view("metres")  # a new view each time: reshaping one in place leaves the value alone
-
-    def describe(self) -> dict[str, str | int | float | bool | None]:
-        height, width = self.array.shape
-        return {
-            "width": width,
-            "height": height,
-            "nearest": float(self.array.min()),
-            "farthest": float(self.array.max()),
-        }
-
-    def encode(self, suffix: str | None = None) -> bytes:
-        return npy.encode(self.array)
-
-    @classmethod
-    def decode(cls, data: bytes, name: str = "", limits: Limits | None = None) -> Self:
-        return cls(npy.decode(data, name, limits))
-
-    def preview(self) -> Image:
-        """Near is warm, far is cold."""
-        span = max(float(np.ptp(self.array)), 1e-6)
-        far = ((self.array - self.array.min()) / span)[..., None]  # [H, W, 1]
-        return Image((np.array([255, 180, 60]) * (1 - far) + np.array([20, 30, 140]) * far).astype("uint8"))
+def scan() -> Points:
+    """A ball on a floor, as a scanner would see it: the side that is turned away is left out."""
+    random = np.random.default_rng(0)
+    ball = random.normal(size=(6000, 3))
+    ball *= 0.5 / np.linalg.norm(ball, axis=1, keepdims=True)
+    floor = random.uniform(-1, 1, size=(6000, 3)) * [1, 0, 1] - [0, 0.5, 0]
+    return Points(np.concatenate([ball[ball[:, 2] > 0], floor]))
 
 
-@tool
-def tilt(image: Image, nearest: float = 1.0, farthest: float = 4.0) -> Depth:
-    """Guess that what is low in a picture is near, as in a landscape."""
-    rows = np.linspace(farthest, nearest, image.height)[:, None]
-    return Depth(np.broadcast_to(rows, (image.height, image.width)))
+def main(out: Path) -> None:
+    result = Graph("simple-relief").run(scan=scan())
+    depth, relief = result["depth"], result["relief"]
+    path = depth.save(out / "ball")
+    print(f"graph: {depth} and {relief}")
+    print(f"file: {path.name} opens as the same value: {Media.open(path) == depth}")
 
+    reasoner = ScriptedReasoner(
+        ["This is how far away everything is: ", Signal("depth", "a ball on a floor")], makes=["depth"]
+    )
+    agent = Agent(reasoner)
+    reply = agent("How far away is all that?", scan())
+    print("agent:", reply.parts[-1], "by", " → ".join(reply.trace.routes[0].path))
+    reply.save(out)
 
-def main() -> None:
-    depth = tilt(Image(np.zeros((48, 64, 3), "uint8")))
-    with tempfile.TemporaryDirectory() as folder:
-        path = depth.save(Path(folder) / "tilted")
-        again = Media.open(path)
-    print(f"{tilt.card.name}: {tilt.card.inputs[0]} -> {tilt.card.outputs[0]}")
-    print(f"saved as {path.name} and opened as {again!r}")
-    print(f"the same value: {again == depth}; it shows itself as {again.preview()!r}")
+    agent = Agent(ScriptedReasoner(["And as a picture: ", Signal("image", "the depth of a ball")], makes=["image"]))
+    reply = agent("Show me this.", depth)
+    print("agent:", reply.parts[-1], "by", " → ".join(reply.trace.routes[0].path))
 
 
 if __name__ == "__main__":
-    main()
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
+    target.mkdir(parents=True, exist_ok=True)
+    os.environ["MMAGENT_PATH"] = str(HERE / "depth")
+    main(target)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -20,11 +22,36 @@ def run(name: str, *arguments: str | Path) -> str:
 
 
 def test_a_modality_of_ones_own(tmp_path: Path) -> None:
+    out = run("define_modality.py", tmp_path)
+    assert "ball.depth opens as the same value: True" in out
+    assert "agent: Depth(" in out and "by scan-depth.v1" in out
+    assert "agent: Image(" in out and "by depth-picture.v1" in out
+    assert {"ball.depth", "1.txt", "2.depth", "trace.html"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.slow
+def test_the_shelf_of_a_modality_of_ones_own_is_in_order(tmp_path: Path) -> None:
+    environment = {**os.environ, "MMAGENT_PATH": str(EXAMPLES / "depth")}
+    command = [sys.executable, "-m", "mmagent"]
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "define_modality.py"], capture_output=True, text=True, cwd=tmp_path
+        [*command, "tools", "check", EXAMPLES / "depth" / "tools" / "depth.py"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("types") == 5, done.stdout
+    np.save(tmp_path / "scan.npy", np.random.default_rng(0).uniform(-0.5, 0.5, (4000, 3)).astype("float32"))
+    done = subprocess.run(
+        [*command, "graph", "run", "simple-relief", "scan=scan.npy", "--out", "out"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "depth" in done.stdout.lower()
+    assert len(list((tmp_path / "out").glob("*.depth"))) == 2
 
 
 @pytest.mark.weights
