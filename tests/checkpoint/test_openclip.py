@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,10 @@ from PIL import Image as pil
 from mmagent.checkpoint import vision
 from mmagent.errors import ModelError
 
-torch = pytest.importorskip("torch")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 
@@ -55,7 +58,8 @@ class Vision(torch.nn.Module):
         patches = self.conv1(pixels).flatten(2).transpose(1, 2)  # [B, L - 1, D]
         x = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], 1) + self.positional_embedding
         states = [self.ln_pre(x)]
-        for block in self.transformer["resblocks"]:
+        blocks: Any = self.transformer["resblocks"]
+        for block in blocks:
             states.append(block(states[-1]))
         return [*states, self.ln_post(states[-1][:, 0]) @ self.proj]
 

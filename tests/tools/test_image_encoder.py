@@ -157,12 +157,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def card_of(name: str = "image-encoder.v1", **settings: object) -> Card:
+def card_of(name: str = "image-encoder.v1", /, **settings: object) -> Card:
     kind = registry.find(name)
     return kind.card_for(kind.card.check_settings(settings))
 
 
-def loaded(name: str = "image-encoder.v1", **settings: object) -> Any:
+def loaded(name: str = "image-encoder.v1", /, **settings: object) -> Any:
     kind = registry.find(name)
     tool = kind.make(kind.card.check_settings(settings))
     tool.load()
@@ -228,7 +228,7 @@ def test_what_comes_out_is_what_the_card_declares(folders: Callable[[str], Path]
     folder, image = folders(name), picture()
     kept = 0
     for output, layer in itertools.product(OUTPUTS, [-1, 0]):
-        settings = {"model": str(folder), "output": output, "layer": layer}
+        settings: dict[str, object] = {"model": str(folder), "output": output, "layer": layer}
         try:
             (port,) = card_of(**settings).outputs
         except ModelError:
