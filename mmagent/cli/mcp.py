@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mmagent.cli import inputs as words
 from mmagent.cli.output import say
+
+if TYPE_CHECKING:
+    from mmagent.agent import Agent
+    from mmagent.registry import Registry
 
 
 @click.group("mcp", short_help="Serve tools over the Model Context Protocol.")
@@ -62,22 +69,24 @@ def serve(
     from mmagent.adapters.mcp.serve import over_http, over_stdio
     from mmagent.adapters.mcp.server import McpServer
 
-    registry = words.registry_with(tool_files)
-    agent = None
-    if model is not None:
-        from mmagent.agent import Agent
-
-        agent = Agent(model, tools=list(registry.added.values()))
-    server = McpServer(
-        *names,
-        agent=agent,
-        name=name,
-        registry=registry,
-        root=root,
-        hold=hold * 2**20,
-        load_settings=load_settings,
-    )
+    with redirect_stdout(sys.stderr):  # a file may print when it is imported, and standard output is the wire
+        registry = words.registry_with(tool_files)
+        server = McpServer(
+            *names,
+            agent=_agent(model, registry) if model is not None else None,
+            name=name,
+            registry=registry,
+            root=root,
+            hold=hold * 2**20,
+            load_settings=load_settings,
+        )
     if transport == "http":
         over_http(server, host, port, hosts=hosts, origins=origins, ready=say)
     else:
         over_stdio(server)
+
+
+def _agent(model: str, registry: Registry) -> Agent:
+    from mmagent.agent import Agent
+
+    return Agent(model, tools=list(registry.added.values()))

@@ -2,14 +2,15 @@
 
 client       mcp_tools: a server's tools as tool types         remote       one of them
 connection   one session, kept open and opened again           transport    how a session reaches its server
-parameters   a tool's JSON schema as ports and settings        outputs      what a tool makes, as ports
+schemas      what a JSON schema says of a value                parameters   a tool's parameters as ports and settings
+outputs      what a tool makes, as ports
 arguments    values as JSON arguments                          results      content blocks as media
 labels       what both sides write for each other              errors       what may go wrong with a server
 
 server       McpServer: tools, graphs and an agent offered     offer        a card as a tool of the protocol
 inputs       JSON arguments as media and settings              content      media as content blocks
-held         media kept for links, within a budget             gauge        how far a run is
-serve        stdio and streamable HTTP
+calls        running a call, or asking the agent               gauge        how far a run is
+held         media kept for links, within a budget             serve        stdio and streamable HTTP
 """
 
 from importlib import import_module

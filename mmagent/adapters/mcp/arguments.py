@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mmagent.adapters.mcp.parameters import Parameter, Schema
+from mmagent.adapters.mcp.parameters import Parameter
+from mmagent.adapters.mcp.schemas import Schema
 from mmagent.errors import CardError, MediaError
 from mmagent.media import Media, Text
 

@@ -11,12 +11,13 @@ import atexit
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from mmagent.adapters.mcp.errors import RemoteError, ServerGone, leaf, words
 from mmagent.adapters.mcp.transport import Dial, Watched
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
     from mcp import Client
 
 P = ParamSpec("P")
@@ -34,9 +35,7 @@ class Connection:
         self._portal = start_blocking_portal(name=f"mmagent-mcp-{name}")
         self._inside = self._portal.__enter__()
         self._opening = asyncio.Lock()
-        self._client: Client | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._leave: asyncio.Event | None = None
+        self._session: _Session | None = None
         self._closed = False
         atexit.register(self.close)
 
@@ -65,55 +64,69 @@ class Connection:
     async def client(self) -> Client:
         """The open session; ServerGone if it cannot be opened."""
         async with self._opening:
-            if self._client is None:
-                opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-                self._leave = asyncio.Event()
-                self._keeper = asyncio.create_task(self._keep(opened, self._leave))
-                try:
-                    return await asyncio.wait_for(asyncio.shield(opened), self._patience)
-                except TimeoutError:
-                    self._keeper.cancel()
-                    why = f"it did not answer within {self._patience:g} s; check what it prints, or give it more patience="
-                    raise ServerGone(self.name, "", why) from None
-            return self._client
+            if self._session is not None and self._session.leave.is_set():
+                await asyncio.wait([self._session.keeper])  # it has died, and may still be seeing its server to the end
+            if self._session is None or self._session.keeper.done():
+                self._session = self._begin()
+            try:
+                return await asyncio.wait_for(asyncio.shield(self._session.opened), self._patience)
+            except TimeoutError:
+                self._session.end()
+                why = f"it did not answer within {self._patience:g} s; check what it prints, or give it more patience="
+                raise ServerGone(self.name, "", why) from None
 
-    async def _keep(self, opened: asyncio.Future[Client], leave: asyncio.Event) -> None:
+    def _begin(self) -> _Session:
+        import anyio
+
+        opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        opened.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits may have left
+        scope, leave = anyio.CancelScope(), asyncio.Event()
+        return _Session(opened, scope, leave, asyncio.create_task(self._keep(opened, scope, leave)))
+
+    async def _keep(self, opened: asyncio.Future[Client], scope: CancelScope, leave: asyncio.Event) -> None:
         """Hold a session open until it dies or is to be left: it must end in the task in which it began."""
         from mcp import Client, types
 
         own = types.Implementation(name="mmagent", version=_version())
         try:
-            async with Client(Watched(self._dial(), leave.set), client_info=own) as client:
-                self._client = client
-                opened.set_result(client)
-                await leave.wait()
-        except BaseException as error:
+            with scope:
+                async with Client(Watched(self._dial(), leave.set), client_info=own) as client:
+                    opened.set_result(client)
+                    await leave.wait()
+        except Exception as error:
             if not opened.done():
                 opened.set_exception(self._unopened(error))
-            elif not isinstance(error, Exception):
-                raise
             # Else it died: whoever was being served has been told.
-        finally:
-            self._client = None
 
     def _unopened(self, error: BaseException) -> RemoteError:
         from mcp import MCPError, types
 
         cause = leaf(error)
         closed = isinstance(cause, MCPError) and cause.code == types.CONNECTION_CLOSED
-        if closed or isinstance(cause, asyncio.CancelledError):
+        if closed:
             return ServerGone(self.name, "", "it ended before it could be spoken to; check what it prints")
         return ServerGone(self.name, "", f"it cannot be reached: {words(cause)}; check its command or address")
 
     async def _end(self) -> None:
-        keeper = self._keeper
-        if keeper is None or keeper.done():
-            return
-        if self._client is None:
-            keeper.cancel()
-        elif self._leave is not None:
-            self._leave.set()
-        await asyncio.wait([keeper])
+        if self._session is not None and not self._session.keeper.done():
+            self._session.end()
+            await asyncio.wait([self._session.keeper])
+
+
+class _Session(NamedTuple):
+    """A session that is being opened or is open; `leave` is set when it is to end, or has died."""
+
+    opened: asyncio.Future[Client]
+    scope: CancelScope
+    leave: asyncio.Event
+    keeper: asyncio.Task[None]
+
+    def end(self) -> None:
+        """Leave it, or give up opening it."""
+        if not self.opened.done():
+            self.opened.cancel()
+            self.scope.cancel()  # a task that is cancelled itself would not see its server to the end
+        self.leave.set()
 
 
 def _version() -> str:

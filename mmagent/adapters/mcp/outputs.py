@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from mmagent.adapters.mcp.labels import OUTPUTS
-from mmagent.adapters.mcp.parameters import Schema, carries, read_port, resolved
+from mmagent.adapters.mcp.parameters import read_port
+from mmagent.adapters.mcp.schemas import Schema, carries, resolved
 from mmagent.card import ANY, Port
 
 Makes = str | Mapping[str, str]

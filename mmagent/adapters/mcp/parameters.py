@@ -12,21 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mmagent.adapters.mcp.labels import PORT, SEED
-from mmagent.card import ANY, Port, Scalar, Setting
+from mmagent.adapters.mcp.schemas import Carried, Schema, carries, plain, resolved
+from mmagent.card import ANY, Port, Setting
 from mmagent.errors import CardError
 from mmagent.graph.ports import parse_port
 from mmagent.media import MODALITIES
-from mmagent.media.modalities import kinds
 
 Form = Literal["plain", "json", "text", "base64", "uri", "seed"]
-Schema = Mapping[str, Any]
 
-_TYPES: Mapping[object, Literal["str", "int", "float", "bool"]] = {
-    "string": "str", "integer": "int", "number": "float", "boolean": "bool"
-}  # fmt: skip
-_KINDS: Mapping[type, Literal["str", "int", "float", "bool"]] = {str: "str", int: "int", float: "float", bool: "bool"}
 _SENT: Mapping[str, Form] = {"base64": "base64", "uri": "uri"}
-_DEEPEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +98,7 @@ def _parameter(name: str, schema: Any, root: Schema, required: bool, choice: str
     return _setting(name, own, bare, required, null)
 
 
-def _chosen(
-    name: str, own: str, choice: str, required: bool, carried: tuple[str, Form, str] | None, where: str
-) -> Parameter:
+def _chosen(name: str, own: str, choice: str, required: bool, carried: Carried | None, where: str) -> Parameter:
     """A parameter that is the port which the caller says."""
     text, _, said = (part.strip() for part in choice.partition(" as "))
     if said and said not in _SENT:
@@ -127,78 +119,12 @@ def read_port(name: str, text: str, where: str) -> Port:
     return port
 
 
-def resolved(schema: Any, root: Schema) -> tuple[Schema, bool]:
-    """A schema with its local references followed, and whether it allows null, which is taken out of it."""
-    null = False
-    bare: dict[str, Any] = dict(schema) if isinstance(schema, Mapping) else {}
-    for _ in range(_DEEPEST):
-        options = next((bare[key] for key in ("anyOf", "oneOf", "allOf") if isinstance(bare.get(key), list)), None)
-        if isinstance(bare.get("$ref"), str):
-            target = _local(bare.pop("$ref"), root)
-        elif options is not None:
-            others = [item for item in options if not (isinstance(item, Mapping) and item.get("type") == "null")]
-            null = null or len(others) < len(options)
-            if len(others) != 1:
-                break
-            for key in ("anyOf", "oneOf", "allOf"):
-                bare.pop(key, None)
-            target = others[0]
-        elif isinstance(bare.get("type"), list):
-            types = [item for item in bare["type"] if item != "null"]
-            null = null or len(types) < len(bare["type"])
-            bare["type"] = types[0] if len(types) == 1 else ""
-            break
-        else:
-            break
-        bare = {**(target if isinstance(target, Mapping) else {}), **bare}
-    return bare, null
-
-
-def _local(reference: str, root: Schema) -> Any:
-    """What `#/$defs/Name` stands for in the same schema; nothing is looked up elsewhere."""
-    found: Any = root
-    for part in reference.removeprefix("#").strip("/").split("/"):
-        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-    return found
-
-
-def carries(schema: Schema) -> tuple[str, Form, str] | None:
-    """The modality, form and MIME type of the media that a string is declared to carry; None if it carries none.
-
-    >>> carries({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/jpeg"})
-    ('image', 'base64', 'image/jpeg')
-    """
-    mime = str(schema.get("contentMediaType") or "").lower()
-    format_ = str(schema.get("format") or "").lower()
-    form: Form = "uri" if format_ in ("data-uri", "data-url", "uri") else "base64"
-    encoded = str(schema.get("contentEncoding") or "").lower() == "base64" or format_ in (
-        "byte",
-        "data-uri",
-        "data-url",
-    )
-    if not mime:
-        return (ANY, form, "") if encoded else None
-    modality = modality_of(mime)
-    if modality is None or (modality == "text" and not encoded):
-        return None
-    return modality, form, mime
-
-
-def modality_of(mime: str) -> str | None:
-    """The modality that a MIME type belongs to, by its own name or, for `image/*` and the like, by its family."""
-    from mmagent.intake.kinds import KINDS
-
-    family = mime.partition("/")[0]
-    known = kinds().get(mime) or KINDS.get(mime)
-    return known or (family if family in ("text", "image", "audio", "video") else None)
-
-
 def _setting(name: str, own: str, schema: Schema, required: bool, null: bool) -> Parameter:
     """A scalar as it is, anything else as text that holds JSON.
 
     Without a default that fits, one that is not required may be left empty: the server then takes its own.
     """
-    kind, choices = _kind(schema)
+    kind, choices = plain(schema)
     bare = Setting(own, kind or "str", choices=choices if kind else ())
     default = schema.get("default")
     if kind is None and default is not None:
@@ -214,17 +140,6 @@ def _setting(name: str, own: str, schema: Schema, required: bool, null: bool) ->
         optional=null or not (required or default is not None),
     )
     return Parameter(name, item, "plain" if kind else "json", null=null and (required or default is not None))
-
-
-def _kind(schema: Schema) -> tuple[Literal["str", "int", "float", "bool"] | None, tuple[Scalar, ...]]:
-    listed = [schema["const"]] if "const" in schema else schema.get("enum")
-    if isinstance(listed, list) and listed:
-        choices = tuple(item for item in listed if item is not None)
-        types = {type(item) for item in choices}
-        found = _KINDS.get(types.pop()) if len(types) == 1 else None
-        return (found, choices) if found else (None, ())
-    declared = schema.get("type")
-    return (_TYPES.get(declared) if isinstance(declared, str) else None), ()
 
 
 def slug(name: str) -> str:

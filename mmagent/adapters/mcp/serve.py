@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,23 +16,35 @@ if TYPE_CHECKING:
 PATH = "/mcp"
 LARGEST_REQUEST = 64 * 2**20
 """Bytes of one HTTP request: a file of 48 MB in base64."""
+SECONDS_TO_LEAVE = 2.0
+INTERRUPTED = 130
+"""The exit code of an interrupted program."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def over_stdio(server: McpServer) -> None:
     """Serve whoever started this process, until its standard input ends.
 
-    Meanwhile standard output is the wire: what tools print goes to stderr.
+    Meanwhile standard output is the wire: what tools print goes to stderr. Interrupted, it leaves within two seconds.
     """
     import anyio
     from mcp import stdio_server
+
+    def leave(*_: object) -> None:
+        # At once, since the thread that waits for a line of standard input cannot be woken.
+        server.engine.close(SECONDS_TO_LEAVE)
+        os._exit(INTERRUPTED)
 
     async def run() -> None:
         protocol = server.protocol()
         async with stdio_server() as (reading, writing):
             await protocol.run(reading, writing, protocol.create_initialization_options())
 
-    anyio.run(run)
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        anyio.run(run)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def over_http(

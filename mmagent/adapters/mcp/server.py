@@ -1,37 +1,31 @@
 """Our tools and graphs, and an agent if one is given, for any MCP client. How it is reached is the business of `serve`.
 
-Every call is a graph of one node that the engine runs, so cache, instances, converters and limits are shared by all
-callers; a conversation is not: each request to the agent begins a new one.
+All callers share the engine, its cache and its loaded tools. A conversation they do not: each request to the agent
+begins a new one.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import copy
-import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from mmagent.adapters.mcp.calls import ASK, ask, call
 from mmagent.adapters.mcp.content import Writer
 from mmagent.adapters.mcp.errors import require
-from mmagent.adapters.mcp.gauge import Gauge
 from mmagent.adapters.mcp.held import Shelter
 from mmagent.adapters.mcp.inputs import Door, read_arguments
 from mmagent.adapters.mcp.labels import SCHEME
 from mmagent.adapters.mcp.offer import Offer, as_tool, check_unique, offer
-from mmagent.card import ANY, Card, Port
-from mmagent.engine import Engine, Event, default_engine
+from mmagent.engine import Engine, default_engine
 from mmagent.engine.graph import Graph
 from mmagent.errors import CardError, IntakeError, MMAgentError
 from mmagent.graph.join import join_graph, join_tool
 from mmagent.graph.library import Library
-from mmagent.graph.spec import GraphSpec, NodeSpec
+from mmagent.graph.spec import GraphSpec
 from mmagent.intake import Limits
-from mmagent.media import Media
 from mmagent.registry import Registry
-from mmagent.router import port_of
 from mmagent.tool import ToolType
 
 if TYPE_CHECKING:
@@ -39,14 +33,11 @@ if TYPE_CHECKING:
     from mcp import types
     from mcp.server.context import ServerRequestContext
 
-    from mmagent.agent import Agent, ReplyStream
+    from mmagent.agent import Agent
 
 INLINE = 512 * 1024
 """Bytes of files that go into one answer: in base64 they stay below the 1 MiB that clients take by default."""
 HOLD = 512 * 2**20
-_STEPS = 100
-"""Calls that a turn is taken to have, since nobody knows before."""
-_CALL = "call"
 
 
 class McpServer:
@@ -78,7 +69,7 @@ class McpServer:
         self._door = Door(self.held, Path(root) if root is not None else None, limits or Limits())
         offers = [self._offer(self._name(item)) for item in tools] if tools or agent else self._everything()
         if agent is not None:
-            offers.append(Offer(_ASK, (), seeded=True))
+            offers.append(Offer(ASK, (), seeded=True))
         check_unique(offers)
         self.offers: Mapping[str, Offer] = {item.name: item for item in offers}
 
@@ -193,86 +184,10 @@ class McpServer:
     ) -> list[types.ContentBlock]:
         from anyio import to_thread
 
-        # Files are read and written in threads: other callers are served meanwhile.
         inputs, settings, seed = await to_thread.run_sync(read_arguments, offer, given, self._door)
         writer = Writer(self.held, self._inline)
-        if offer.card is _ASK:
-            await self._ask(inputs, seed, writer, ctx)
-            return writer.blocks
-        library = self._library
-        graph = _graph(offer.card, inputs, settings)
-        plan = await to_thread.run_sync(functools.partial(self.engine.plan, Graph(graph, registry=library.registry)))
-        stream = self.engine.astream(plan, inputs, seed=seed, registry=library.registry)
-        await _follow(stream, Gauge(len(plan.nodes)), ctx)
-        await to_thread.run_sync(writer.outputs, stream.result.outputs)
+        if offer.card is ASK and self._agent is not None:
+            await ask(self._agent, inputs, seed, writer, ctx)
+        else:
+            await call(offer.card, inputs, settings, seed, self._library, self.engine, writer, ctx)
         return writer.blocks
-
-    async def _ask(self, inputs: Mapping[str, Any], seed: int, writer: Writer, ctx: ServerRequestContext[Any]) -> None:
-        """Have the agent answer, in a conversation of its own."""
-        from anyio import to_thread
-
-        agent = copy.copy(self._agent)
-        if agent is None:
-            raise CardError("this server has no agent; start it with one")
-        agent.forget()
-        await to_thread.run_sync(lambda: agent.reasoner)  # which may have to load its weights
-        stream = agent.stream(*inputs.get("media", ()), inputs["request"].text, seed=seed)
-        await _follow(_each(stream), Gauge(_STEPS), ctx)
-        for part in stream.reply.parts:
-            if isinstance(part, Media):
-                await to_thread.run_sync(writer.media, part, "reply")
-            else:
-                writer.words(str(part), "reply")
-
-
-async def _each(stream: ReplyStream) -> AsyncGenerator[Event, None]:
-    """The events of a turn, as what can be closed."""
-    async for event in stream:
-        yield event
-
-
-class _Events(Protocol):
-    """The events of a run; closing them cancels it."""
-
-    def __aiter__(self) -> AsyncIterator[Event]: ...
-
-    async def aclose(self) -> None: ...
-
-
-async def _follow(events: _Events, gauge: Gauge, ctx: ServerRequestContext[Any]) -> None:
-    """Take a run's events to their end, telling the caller how far it is. Cancelling this cancels the run."""
-    async with contextlib.aclosing(events):
-        async for event in events:
-            told = gauge.see(event)
-            if told is not None:
-                await ctx.session.report_progress(told[0], gauge.total, told[1])
-
-
-def _graph(card: Card, inputs: Mapping[str, Media | Sequence[Media]], settings: Mapping[str, Any]) -> GraphSpec:
-    """The call as a graph, whose inputs say what is known of the values: what a port asks for is then converted."""
-    return GraphSpec(
-        name=f"serve-{card.short}",
-        inputs={name: _port(name, value, card) for name, value in inputs.items()},
-        nodes={_CALL: NodeSpec(card.name, {name: name for name in inputs}, settings)},
-        outputs={port.name: f"{_CALL}.{port.name}" for port in card.outputs},
-    )
-
-
-def _port(name: str, value: Media | Sequence[Media], card: Card) -> Port:
-    if isinstance(value, Media):
-        return port_of(name, value)
-    ports = [port_of(name, item) for item in value]
-    modalities = {port.modality for port in ports}
-    wanted = card.input(name)
-    modality = modalities.pop() if len(modalities) == 1 else wanted.modality if wanted else ANY
-    alike = all(port.constraints == ports[0].constraints for port in ports)
-    return Port(name, modality, many=True, constraints=ports[0].constraints if ports and alike else {})
-
-
-_ASK = Card(
-    name="ask.v1",
-    kind="reasoner",
-    inputs=(Port("request", "text"), Port("media", ANY, many=True, optional=True)),
-    outputs=(Port("reply", ANY, many=True),),
-    doc="Ask a multimodal assistant, which may answer in words, pictures, sounds and other media.",
-)
