@@ -158,8 +158,13 @@ class Diffuser:
                 raise ModelError(f"{type(pipe).__name__} takes no {unknown[0]}; leave it out")
             pipe.scheduler = fresh(self._pattern, scheduler)
             total = steps or known.get("num_inference_steps") or 1
+            from mmagent.checkpoint.threads import modest  # here, since it imports torch
+
             try:
-                return pipe(**told, **given, **_listener(known, ctx, total, look), generator=self.generator(ctx.seed))
+                with modest():
+                    return pipe(
+                        **told, **given, **_listener(known, ctx, total, look), generator=self.generator(ctx.seed)
+                    )
             finally:
                 pipe.scheduler = self._pattern  # which never runs
 

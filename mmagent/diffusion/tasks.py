@@ -1,7 +1,13 @@
-"""Pipelines for other tasks over the same modules: one in memory serves text to image, image to image, inpainting."""
+"""Pipelines for other tasks over the same modules: one in memory serves text to image, image to image, inpainting.
+
+Classes are found by the names that diffusers gives the pipelines of a family. Its AutoPipelines would do, but
+importing them imports every family there is, which takes longer than many a picture.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any, Literal
 
 from mmagent.diffusion.conditioning import defaults
@@ -10,11 +16,7 @@ from mmagent.errors import ModelError
 Task = Literal["text", "image", "inpaint"]
 """What a picture is made of: nothing but the prompt, a picture, or a picture in part."""
 
-_MAKERS = {
-    "text": "AutoPipelineForText2Image",
-    "image": "AutoPipelineForImage2Image",
-    "inpaint": "AutoPipelineForInpainting",
-}
+_NAMES = {"text": "Pipeline", "image": "Img2ImgPipeline", "inpaint": "InpaintPipeline"}
 _SHOWN = {"text": "without a picture to start from", "image": "that starts from a picture", "inpaint": "for inpainting"}
 
 
@@ -25,14 +27,15 @@ def sibling(pipe: Any, task: Task) -> Any:
     """
     import diffusers
 
-    try:
-        made = getattr(diffusers, _MAKERS[task]).from_pipe(pipe)
-    except ValueError:
-        if _own(pipe) == task:
-            return pipe
-        raise ModelError(f"diffusers has no pipeline like {type(pipe).__name__} {_SHOWN[task]}") from None
-    if type(made) is type(pipe):
+    own = type(pipe).__name__
+    if _own(pipe) == task:
         return pipe
+    kind = getattr(diffusers, re.sub(r"(Img2Img|Inpaint)?Pipeline$", _NAMES[task], own), None)
+    if kind is None:
+        raise ModelError(f"diffusers has no pipeline like {own} {_SHOWN[task]}")
+    wanted = inspect.signature(kind.__init__).parameters
+    there = {**pipe.config, **pipe.components}
+    made = kind(**{name: there[name] for name in wanted if name in there})
     made.set_progress_bar_config(disable=True)
     return made
 

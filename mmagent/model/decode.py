@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mmagent.checkpoint.threads import modest
 from mmagent.model.signals import SignalRows
-from mmagent.model.threads import modest
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmagent.checkpoint.threads import modest
 from mmagent.errors import MissingExtra, ModelError
 from mmagent.model.backbones import States
-from mmagent.model.threads import modest
 from mmagent.model.tokens import Tokens
 
 if TYPE_CHECKING:

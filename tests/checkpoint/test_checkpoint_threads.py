@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmagent.model import threads
-from mmagent.model.threads import modest, usable
+from mmagent.checkpoint import threads
+from mmagent.checkpoint.threads import modest, usable
 
 
 @pytest.fixture(autouse=True)
