@@ -21,7 +21,7 @@ Scalar = str | int | float | bool | None
 TOWERS = {
     "clip": "CLIPTextModel",
     "clip_text_model": "CLIPTextModel",
-    "clap": "ClapTextModel",
+    "clap": "ClapTextModelWithProjection",  # the one class that finds its weights within the whole model's
     "siglip": "SiglipTextModel",
     "siglip2": "Siglip2TextModel",
     "t5": "T5EncoderModel",
@@ -99,11 +99,17 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         if recipe is None:
             raise ModelError(f"{self.model} holds no config.json; name a model that save_pretrained wrote")
         folder: dict[str, Any] = {"subfolder": recipe.folder} if recipe.folder else {}
+        # CLIP's config tells the width of the shared space twice, and the outer one is true.
+        joint: dict[str, Any] = (
+            {"projection_dim": recipe.joint} if self.output == "projected" and recipe.kind == "clip" else {}
+        )
         unneeded = () if self.pooling == "model" else ("pooler",)  # which many checkpoints leave out
         self._encode = load_pretrained(
             _class(recipe.kind, self.output), self.model, pickle=self.pickle, revision=self.revision,
-            optional=unneeded, **folder,
+            optional=unneeded, **folder, **joint,
         )  # fmt: skip
+        if recipe.kind == "clap" and self.output != "projected":
+            self._encode = self._encode.text_model
         self._words = (
             _Words(load_part("AutoTokenizer", self.tokenizer))
             if self.tokenizer
@@ -253,7 +259,8 @@ def _recipe(model: str, revision: str, tokenizer: str | None) -> Recipe | None:
     if kind.startswith("siglip"):
         found = replace(found, joint=part.get("projection_size") or width, pooling="model")
     elif kind.startswith(("clip", "clap")):
-        found = replace(found, joint=own.get("projection_dim", 512), pooling="model")
+        bare = kind == "clip_text_model" and own.get("architectures") == ["CLIPTextModel"]
+        found = replace(found, joint=None if bare else own.get("projection_dim", 512), pooling="model")
     for name, path in modules[1:]:
         fields = read(f"{path}/config.json")
         if name == "Pooling":
@@ -268,7 +275,7 @@ def _recipe(model: str, revision: str, tokenizer: str | None) -> Recipe | None:
 def _class(kind: str, output: str) -> str:
     """The class of transformers that makes the output and loads no more than it has to."""
     tower = TOWERS.get(kind, "AutoModel")
-    return f"{tower}WithProjection" if output == "projected" and tower.startswith(("CLIP", "Clap")) else tower
+    return f"{tower}WithProjection" if output == "projected" and tower == "CLIPTextModel" else tower
 
 
 def _first(fields: Mapping[str, Any], *names: str) -> int | None:

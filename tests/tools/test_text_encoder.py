@@ -1,0 +1,498 @@
+"""Text encoders of each family, built small by their own classes, saved in their own format, loaded as a user's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmagent import Card, MissingExtra, Preset, Text
+from mmagent.conformance import check as conform
+from mmagent.errors import MediaError, ModelError
+from mmagent.registry import registry
+
+if TYPE_CHECKING:
+    from tests.tools.conftest import Listener
+
+torch = pytest.importorskip("torch")
+tf = pytest.importorskip("transformers")
+tk = pytest.importorskip("tokenizers")
+
+Made = tuple[Any, Any]
+Folders = Callable[[str], Path]
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
+}  # fmt: skip
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+TEXT = "a small text"
+
+
+def _wordpieces() -> Any:
+    """BERT's tokenizer over single letters."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    return tf.BertTokenizer(vocab={word: number for number, word in enumerate(words)}, model_max_length=30)
+
+
+def _unigram() -> Any:
+    """T5's kind of tokenizer, whose vocabulary holds the control tokens as pieces like any other."""
+    pieces = [
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        ("▁", -2.0),
+        *((letter, -3.0) for letter in LETTERS + "</>"),
+    ]
+    backend = tk.Tokenizer(tk.models.Unigram(pieces, unk_id=2))
+    backend.normalizer = tk.normalizers.NFKC()
+    backend.pre_tokenizer = tk.pre_tokenizers.Metaspace()
+    backend.post_processor = tk.processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return tf.PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=20
+    )
+
+
+def _clip_words() -> Any:
+    """CLIP's kind: bytes, and a token for unknown text that ends texts and fills them up as well."""
+    alphabet = tk.pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {piece: number for number, piece in enumerate([*sorted(alphabet), "<|startoftext|>", "<|endoftext|>"])}
+    backend = tk.Tokenizer(tk.models.BPE(vocabulary, []))
+    backend.pre_tokenizer = tk.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    start, end = (256, 257)
+    backend.post_processor = tk.processors.TemplateProcessing(
+        single="<|startoftext|> $A <|endoftext|>", special_tokens=[("<|startoftext|>", start), ("<|endoftext|>", end)]
+    )
+    end_token = "<|endoftext|>"
+    return tf.PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<|startoftext|>", eos_token=end_token, unk_token=end_token,
+        pad_token=end_token, model_max_length=24,
+    )  # fmt: skip
+
+
+def _bert() -> Made:
+    words = _wordpieces()
+    return tf.BertModel(tf.BertConfig(**SMALL, vocab_size=len(words), max_position_embeddings=40)), words
+
+
+def _distilbert() -> Made:
+    words = _wordpieces()
+    config = tf.DistilBertConfig(
+        vocab_size=len(words), dim=16, n_layers=2, n_heads=2, hidden_dim=16, max_position_embeddings=40
+    )
+    return tf.DistilBertModel(config), words
+
+
+def _roberta() -> Made:
+    words = _clip_words()
+    config = tf.XLMRobertaConfig(**SMALL, vocab_size=len(words), max_position_embeddings=34, pad_token_id=1)
+    return tf.XLMRobertaModel(config), words
+
+
+def _t5() -> Made:
+    words = _unigram()
+    config = tf.T5Config(
+        vocab_size=len(words), d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2, decoder_start_token_id=0
+    )
+    return tf.T5ForConditionalGeneration(config), words
+
+
+def _clip(kind: str) -> Callable[[], Made]:
+    def make() -> Made:
+        words = _clip_words()
+        text = {
+            **SMALL, "vocab_size": len(words), "max_position_embeddings": 24, "bos_token_id": 256, "eos_token_id": 257,
+            "pad_token_id": 257,
+        }  # fmt: skip
+        if kind == "clip":
+            vision = {**SMALL, "image_size": 16, "patch_size": 8}
+            return tf.CLIPModel(tf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)), words
+        return tf.CLIPTextModel(tf.CLIPTextConfig(**text)), words
+
+    return make
+
+
+def _siglip() -> Made:
+    words = _unigram()
+    text = {**SMALL, "vocab_size": len(words), "max_position_embeddings": 16, "projection_size": 16}
+    vision = {**SMALL, "image_size": 16, "patch_size": 8}
+    return tf.SiglipModel(tf.SiglipConfig(text_config=text, vision_config=vision)), words
+
+
+def _clap() -> Made:
+    words = _wordpieces()
+    sound = {
+        "spec_size": 64, "num_mel_bins": 16, "patch_embeds_hidden_size": 8, "depths": [1, 1], "hidden_size": 16,
+        "num_attention_heads": [2, 2], "num_hidden_layers": 2, "window_size": 4,
+    }  # fmt: skip
+    shared: dict[str, Any] = {"projection_dim": 12}
+    text = {**SMALL, "vocab_size": len(words), "max_position_embeddings": 40, "pad_token_id": 0}
+    return tf.ClapModel(tf.ClapConfig(text_config=text | shared, audio_config=sound | shared, **shared)), words
+
+
+FAMILIES: Mapping[str, Callable[[], Made]] = {
+    "bert": _bert,
+    "clap": _clap,
+    "clip": _clip("clip"),
+    "clip-text": _clip("clip-text"),
+    "distilbert": _distilbert,
+    "siglip": _siglip,
+    "t5": _t5,
+    "xlm-roberta": _roberta,
+}
+TOWERS = {"clip": "CLIPTextModel", "siglip": "SiglipTextModel", "t5": "T5EncoderModel"}
+
+
+def save(name: str, folder: Path) -> Path:
+    torch.manual_seed(0)
+    model, words = FAMILIES[name]()
+    with torch.no_grad():  # what starts as zeros or ones would hide a mistake
+        for item in model.parameters():
+            item.add_(torch.randn_like(item) * 0.1)
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    root, made = tmp_path_factory.mktemp("text"), dict[str, Path]()
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            made[name] = save(name, root / name)
+        return made[name]
+
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmagent.checkpoint.digests.cache_folder", lambda: tmp_path_factory.mktemp("cache") / "weights")
+        yield
+
+
+def card_of(**chosen: object) -> Card:
+    kind = registry.find("text-encoder.v1")
+    return kind.card_for(kind.card.check_settings(chosen))
+
+
+def loaded(**chosen: object) -> Any:
+    kind = registry.find("text-encoder.v1")
+    tool = kind.make(kind.card.check_settings(chosen))
+    tool.load()
+    return tool
+
+
+def direct(folder: Path, name: str, text: str = TEXT, **how: Any) -> Any:
+    """What a user of the library gets from the same folder."""
+    model = getattr(tf, TOWERS.get(name, "AutoModel")).from_pretrained(folder).eval()
+    model = model.text_model if name == "clap" else model
+    inputs = tf.AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", return_token_type_ids=False, **how)
+    with torch.no_grad():
+        return model(**inputs, output_hidden_states=True)
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"siglip"}))
+@pytest.mark.parametrize("layer", [-1, -2])
+def test_the_states_are_those_that_the_library_gives(folders: Folders, ctx: Listener, name: str, layer: int) -> None:
+    out = direct(folders(name), name)
+    states = out.last_hidden_state if layer == -1 else out.hidden_states[layer]
+    made = loaded(model=str(folders(name)), layer=layer).run(Text(TEXT), ctx)
+    np.testing.assert_allclose(made.array, states[0].numpy(), atol=1e-6)
+    assert made.mask.all()
+
+
+@pytest.mark.parametrize("name", ["clip", "clap", "siglip"])
+def test_the_projected_vector_is_the_one_that_is_compared_with_pictures_and_sounds(
+    folders: Folders, ctx: Listener, name: str
+) -> None:
+    model = tf.AutoModel.from_pretrained(folders(name)).eval()
+    padding: dict[str, Any] = {"padding": "max_length", "max_length": 16} if name == "siglip" else {}
+    words = tf.AutoTokenizer.from_pretrained(folders(name))(
+        TEXT, return_tensors="pt", return_token_type_ids=False, return_attention_mask=name == "clap", **padding
+    )
+    with torch.no_grad():
+        features = model.get_text_features(**words).pooler_output[0]
+    made = loaded(model=str(folders(name)), output="projected").run(Text(TEXT), ctx)
+    expected = made.array[0] / np.linalg.norm(made.array[0]) if name == "clap" else made.array[0]
+    np.testing.assert_allclose(expected, features.numpy(), atol=1e-5)
+    assert card_of(model=str(folders(name)), output="projected").outputs[0].constraints["space"] == f"{name}.projected"
+
+
+def test_clip_as_pipelines_use_it_is_filled_up_without_a_mask(folders: Folders, ctx: Listener) -> None:
+    folder = folders("clip-text")
+    model, words = tf.CLIPTextModel.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        expected = model(words(TEXT, padding="max_length", max_length=24, return_tensors="pt").input_ids)
+    made = loaded(model=str(folder), padded=True).run(Text(TEXT), ctx)
+    np.testing.assert_allclose(made.array, expected.last_hidden_state[0].numpy(), atol=1e-6)
+    assert made.mask.sum() == len(TEXT) + 2
+    assert card_of(model=str(folder), padded=True).outputs[0].constraints["tokens"] == 24
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "t5", "clip", "xlm-roberta"])
+def test_what_fills_up_changes_nothing(folders: Folders, ctx: Listener, name: str) -> None:
+    plain = loaded(model=str(folders(name))).run(Text(TEXT), ctx)
+    filled = loaded(model=str(folders(name)), padded=True).run(Text(TEXT), ctx)
+    assert len(filled.array) > len(plain.array)
+    np.testing.assert_allclose(filled.array[filled.mask], plain.array, atol=1e-5)
+    pooled = [loaded(model=str(folders(name)), padded=padded, output="pooled") for padded in (False, True)]
+    one, other = (tool.run(Text(TEXT), ctx).array for tool in pooled)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_what_comes_out_is_what_the_card_declares(folders: Folders, ctx: Listener, name: str) -> None:
+    kept = 0
+    for chosen in ({}, {"layer": 0}, {"padded": True}, {"output": "pooled"}, {"output": "projected"}):
+        asked = {"model": str(folders(name)), **chosen}
+        try:
+            (port,) = card_of(**asked).outputs
+        except ModelError:
+            continue
+        tool = loaded(**asked)
+        for text in ("a", "a much longer text than that " * 3):
+            facts = tool.run(Text(text), ctx).describe()
+            assert {key: facts[key] for key in port.constraints} == dict(port.constraints)
+        assert {"width", "space"} <= set(port.constraints)
+        kept += 1
+    assert kept >= 3
+
+
+def test_it_keeps_the_promises_of_its_card(folders: Folders) -> None:
+    tool = Preset("small-bert", registry.find("text-encoder.v1"), {"model": str(folders("bert"))})
+    only = ("types", "determinism", "concurrency", "unload")
+    findings = list(conform(tool, inputs={"text": [Text("one"), Text("and another")]}, only=only))
+    assert [str(item) for item in findings if item.status != "ok"] == []
+
+
+# -- sentence encoders
+
+
+def sentences(folder: Path, target: Path, pooling: Mapping[str, object], *more: str, dense: int = 0) -> Path:
+    """A BERT as a sentence encoder in the layout of sentence-transformers."""
+    shutil.copytree(folder, target)
+    kinds = ["Transformer", "Pooling", *more]
+    paths = ["" if kind == "Transformer" else f"{index}_{kind}" for index, kind in enumerate(kinds)]
+    listed = [
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for index, (kind, path) in enumerate(zip(kinds, paths))
+    ]
+    (target / "modules.json").write_text(json.dumps(listed))
+    for path in paths[1:]:
+        (target / path).mkdir()
+    (target / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 16, **pooling}))
+    if dense:
+        from safetensors.torch import save_file
+
+        fields = {"in_features": 16, "out_features": dense, "activation_function": "torch.nn.modules.activation.Tanh"}
+        (target / "2_Dense/config.json").write_text(json.dumps(fields))
+        torch.manual_seed(1)
+        layer = {"linear.weight": torch.randn(dense, 16), "linear.bias": torch.randn(dense)}
+        save_file(layer, target / "2_Dense/model.safetensors")
+    return target
+
+
+POOLINGS: Mapping[str, Callable[[Any], Any]] = {
+    "mean_tokens": lambda states: states.mean(0),
+    "cls_token": lambda states: states[0],
+    "max_tokens": lambda states: states.max(0),
+    "lasttoken": lambda states: states[-1],
+    "mean_sqrt_len_tokens": lambda states: states.sum(0) / np.sqrt(len(states)),
+}
+
+
+@pytest.mark.parametrize("mode", POOLINGS)
+def test_a_sentence_encoder_pools_as_its_modules_say(
+    folders: Folders, tmp_path: Path, ctx: Listener, mode: str
+) -> None:
+    folder = sentences(
+        folders("bert"), tmp_path / "encoder", {f"pooling_mode_{name}": name == mode for name in POOLINGS}
+    )
+    states = direct(folder, "bert").last_hidden_state[0].numpy()
+    made = loaded(model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
+    np.testing.assert_allclose(made, POOLINGS[mode](states), atol=1e-5)
+
+
+def test_layers_behind_the_pooling_and_unit_length_are_followed(
+    folders: Folders, tmp_path: Path, ctx: Listener
+) -> None:
+    from safetensors.torch import load_file
+
+    mean = {"pooling_mode_mean_tokens": True}
+    folder = sentences(folders("bert"), tmp_path / "encoder", mean, "Dense", "Normalize", dense=5)
+    states = direct(folder, "bert").last_hidden_state[0].numpy()
+    layer = {name: item.numpy() for name, item in load_file(folder / "2_Dense/model.safetensors").items()}
+    expected = np.tanh(layer["linear.weight"] @ states.mean(0) + layer["linear.bias"])
+    made = loaded(model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
+    np.testing.assert_allclose(made, expected / np.linalg.norm(expected), atol=1e-5)
+    assert card_of(model=str(folder), output="pooled").outputs[0].constraints["width"] == 5
+    assert card_of(model=str(folder), output="pooled", pooling="cls").outputs[0].constraints["width"] == 16
+    first = loaded(model=str(folder), output="pooled", pooling="cls").run(Text(TEXT), ctx).array[0]
+    np.testing.assert_allclose(first, states[0], atol=1e-6)
+
+
+def test_a_models_own_pooler_is_used_when_asked_for(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
+    made = loaded(model=str(folders("bert")), output="pooled", pooling="model").run(Text(TEXT), ctx)
+    np.testing.assert_allclose(made.array, direct(folders("bert"), "bert").pooler_output.numpy(), atol=1e-6)
+    bare = Path(shutil.copytree(folders("bert"), tmp_path / "bare"))
+    tf.BertForMaskedLM.from_pretrained(bare).save_pretrained(bare)  # without the pooler
+    assert loaded(model=str(bare)).run(Text(TEXT), ctx).array.shape == (12, 16)
+    with pytest.raises(ModelError, match=r"lacks 2 of its parameters, pooler\.dense"):
+        loaded(model=str(bare), output="pooled", pooling="model")
+
+
+def test_modules_that_are_not_known_are_refused(folders: Folders, tmp_path: Path) -> None:
+    mean = {"pooling_mode_mean_tokens": True}
+    strange = sentences(folders("bert"), tmp_path / "strange", mean, "WeightedLayerPooling")
+    with pytest.raises(ModelError, match="chains Transformer, Pooling, WeightedLayerPooling"):
+        card_of(model=str(strange))
+    both = sentences(folders("bert"), tmp_path / "both", {**mean, "pooling_mode_cls_token": True})
+    with pytest.raises(ModelError, match="pools by mean_tokens and cls_token"):
+        card_of(model=str(both))
+    outside = sentences(folders("bert"), tmp_path / "outside", mean)
+    listed = json.loads((outside / "modules.json").read_text())
+    listed[1]["path"] = "../strange/1_Pooling"
+    (outside / "modules.json").write_text(json.dumps(listed))
+    with pytest.raises(ModelError, match="folders outside of itself"):
+        card_of(model=str(outside))
+
+
+# -- ids
+
+
+NASTY = ["[SEP]", "[CLS]", "[MASK]", "[PAD]", "</s>", "<pad>", "＜/s＞", "<|endoftext|>", "<|startoftext|>", "[", "/s>"]
+
+
+@pytest.fixture(scope="module")
+def writers(folders: Folders) -> dict[str, tuple[Any, set[int]]]:
+    """The tokenizers of three kinds as the tool keeps them, and the ids that control their models."""
+    found = {}
+    for name, controls in {"bert": {0, 2, 3, 4}, "t5": {0, 1}, "clip-text": {256, 257}}.items():
+        found[name] = (loaded(model=str(folders(name)))._words, controls)
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(NASTY) | st.text(max_size=5), max_size=8).map("".join))
+def test_no_text_yields_a_control_token(writers: dict[str, tuple[Any, set[int]]], text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    for words, controls in writers.values():
+        ids, n_cut = words.ids(text, None)
+        around = words.ids("", None)[0]
+        assert n_cut == 0
+        n_before = len(around) - 1  # all of them begin with all but the last of what they add
+        assert ids[:n_before] + ids[-1:] == around
+        assert not controls & set(ids[n_before:-1])
+
+
+def test_the_library_alone_would_have_yielded_them(folders: Folders) -> None:
+    for name, text, control in (("bert", "[SEP]", 3), ("t5", "</s>", 1), ("t5", "＜/s＞", 1)):
+        words = tf.AutoTokenizer.from_pretrained(folders(name))
+        assert control in words(text, add_special_tokens=False).input_ids
+
+
+def test_text_over_the_limit_is_cut_and_said_to_be(folders: Folders, ctx: Listener) -> None:
+    tool = loaded(model=str(folders("bert")), length=10)
+    made = tool.run(Text("a" * 20), ctx)
+    assert len(made.array) == 10
+    assert ctx.notes == [(0.0, 1.0, "text cut to 10 tokens, 12 left out")]
+    expected = direct(folders("bert"), "bert", "a" * 20, truncation=True, max_length=10).last_hidden_state[0]
+    np.testing.assert_allclose(made.array, expected.numpy(), atol=1e-6)
+
+
+def test_a_prompt_is_put_before_the_text(folders: Folders, ctx: Listener) -> None:
+    plain = loaded(model=str(folders("bert")))
+    prompted = loaded(model=str(folders("bert")), prompt="query ")
+    assert prompted.run(Text("cats"), ctx) == plain.run(Text("query cats"), ctx)
+
+
+def test_threads_get_what_one_gets(folders: Folders) -> None:
+    from tests.tools.conftest import Listener
+
+    tool = loaded(model=str(folders("bert")))
+    texts = [Text(("[SEP] word " if index % 2 else "other ") * (index % 5 + 1)) for index in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda text: tool.run(text, Listener()), texts))
+    assert made == [tool.run(text, Listener()) for text in texts]
+
+
+# -- what is refused
+
+
+def test_what_a_checkpoint_does_not_have_is_refused_before_loading(folders: Folders) -> None:
+    with pytest.raises(ModelError, match="has 2 layers; layer is -3 … 2, not 5"):
+        card_of(model=str(folders("bert")), layer=5)
+    with pytest.raises(ModelError, match="shares no space with an image or audio encoder; take pooled"):
+        card_of(model=str(folders("bert")), output="projected")
+    with pytest.raises(ModelError, match="takes 1 … 40 tokens; length is 41"):
+        card_of(model=str(folders("bert")), length=41)
+    with pytest.raises(ModelError, match="its own vector of the last layer"):
+        card_of(model=str(folders("clip")), output="projected", layer=0)
+
+
+def test_a_limit_that_leaves_no_room_is_refused(folders: Folders) -> None:
+    with pytest.raises(ModelError, match="puts 2 tokens around a text; length is more than that"):
+        loaded(model=str(folders("bert")), length=2)
+
+
+def test_text_of_which_no_token_comes_is_refused(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
+    folder = Path(shutil.copytree(folders("t5"), tmp_path / "open"))
+    words = _unigram()
+    words.backend_tokenizer.post_processor = tk.processors.TemplateProcessing(single="$A", special_tokens=[])
+    words.save_pretrained(folder)
+    with pytest.raises(MediaError, match="the text is empty"):
+        loaded(model=str(folder)).run(Text(""), ctx)
+
+
+def test_pickled_weights_are_refused_unless_asked_for(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
+    from safetensors.torch import load_file
+
+    folder = Path(shutil.copytree(folders("bert"), tmp_path / "pickled"))
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="unpickling can run code"):
+        loaded(model=str(folder))
+    expected = loaded(model=str(folders("bert"))).run(Text(TEXT), ctx)
+    assert np.array_equal(loaded(model=str(folder), pickle=True).run(Text(TEXT), ctx).array, expected.array)
+
+
+def test_without_the_library_the_command_that_installs_it_is_told(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'mmagent\[local\]'"):
+        loaded(model=str(folders("bert")))
+
+
+# -- real weights
+
+
+@pytest.mark.weights
+def test_alike_sentences_are_nearer_than_unlike_ones(ctx: Listener) -> None:
+    from mmagent.fetch import fetch
+
+    tool = loaded(model=str(fetch("all-minilm-l6-v2")), output="pooled")
+    pairs = [
+        ("A man is eating food.", "Someone has a meal."),
+        ("The girl plays the violin.", "A young woman makes music."),
+        ("It is raining heavily outside.", "The weather is very wet today."),
+        ("The stock market fell sharply.", "Share prices dropped a lot."),
+    ]
+    left, right = (np.stack([tool.run(Text(pair[side]), ctx).array[0] for pair in pairs]) for side in (0, 1))
+    near = left @ right.T
+    np.testing.assert_allclose(np.linalg.norm(left, axis=1), 1, atol=1e-5)
+    assert left.shape == (4, 384)
+    others = near[~np.eye(len(pairs), dtype=bool)]
+    assert np.diag(near).min() > others.max() + 0.1
+    assert tool.space.startswith("all-minilm-l6-v2")
