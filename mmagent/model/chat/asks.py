@@ -63,7 +63,8 @@ class Asks:
     ) -> None:
         self._policy, self.media, self._named = policy, tuple(media), named
         self.offered = {name: line for name, line in modalities.items() if self._most(name) > 0}
-        self._known = {tool_name(name): name for name in [*self.offered, *before]}
+        self._declared = dict.fromkeys([*self.offered, *before])
+        self._known = {tool_name(name): name for name in [*modalities, *before]}
         self._granted: Counter[str] = Counter()
 
     def _most(self, modality: str) -> int:
@@ -76,9 +77,9 @@ class Asks:
 
     def tools(self) -> list[dict[str, Any]]:
         """The tools in OpenAI's form, which every integration translates."""
-        return [self._tool(name, modality) for name, modality in self._known.items()]
+        return [self._tool(modality) for modality in self._declared]
 
-    def _tool(self, name: str, modality: str) -> dict[str, Any]:
+    def _tool(self, modality: str) -> dict[str, Any]:
         line = self.offered.get(modality)
         most = self._most(modality)
         described = (
@@ -98,7 +99,7 @@ class Asks:
             }
         parameters = {"type": "object", "properties": properties, "required": ["caption"]}
         function = {
-            "name": name,
+            "name": tool_name(modality),
             "description": described if line is not None else "Not available now.",
             "parameters": parameters,
         }

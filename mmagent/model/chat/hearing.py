@@ -59,7 +59,10 @@ class Hearing:
             for chunk in message.tool_call_chunks:
                 self._piece(chunk)
         else:
-            for block in message.content_blocks:
+            blocks: list[Mapping[str, Any]] = [*message.content_blocks]
+            if all(block["type"] != "invalid_tool_call" for block in blocks):
+                blocks += message.invalid_tool_calls  # most translators leave them out
+            for block in blocks:
                 self._block(block)
         while self._queue:
             item = self._queue[0]
@@ -92,9 +95,7 @@ class Hearing:
         elif block["type"] == "tool_call":
             self._begin(_Begun(None, block.get("id") or "", block["name"], json.dumps(block["args"]), whole=True))
         elif block["type"] == "invalid_tool_call":
-            self._begin(
-                _Begun(None, block.get("id") or "", block.get("name") or "", block.get("args") or "", whole=True)
-            )
+            self._begin(_Begun(None, block["id"] or "", block["name"] or "", block["args"] or "", whole=True))
 
     def _piece(self, chunk: Mapping[str, Any]) -> None:
         """A piece of a call: its name comes first and may be repeated, its arguments are what is added."""
