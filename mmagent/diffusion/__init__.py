@@ -28,7 +28,7 @@ into media:
 - `Layout`, `layout(model)`: what the configs say, without loading anything; `card_of(card, settings)` a card by it.
 - `LatentColours(vae)`: cheap previews of the latents of pictures.
 - `save_small(family, folder)`: small checkpoints with random weights, to try things with.
-- `ClipDiffuser`, `clip_card`, `ClipTarget`: the same for videos.
+- `ClipDiffuser`, `clip_card`, `ClipTarget`: the same for videos; `SoundDiffuser`, `sound_card`, `SoundTarget` for sounds.
 - `Trainable`: what a generator does that others are trained towards; `DenoisingTarget` does it for a `Diffuser`.
 
 It knows no tool. Importing it imports nothing heavy.
@@ -44,6 +44,9 @@ from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.layout import Layout, layout
 from mmagent.diffusion.preview import LatentColours
 from mmagent.diffusion.small import save_small
+from mmagent.diffusion.sound_card import sound_card
+from mmagent.diffusion.sound_target import SoundTarget
+from mmagent.diffusion.sounds import SoundDiffuser
 from mmagent.diffusion.tasks import Task
 from mmagent.diffusion.trainable import DenoisingTarget, Trainable
 
@@ -56,10 +59,13 @@ __all__ = [
     "Encoded",
     "LatentColours",
     "Layout",
+    "SoundDiffuser",
+    "SoundTarget",
     "Task",
     "Trainable",
     "card_of",
     "clip_card",
     "layout",
     "save_small",
+    "sound_card",
 ]

@@ -145,26 +145,33 @@ class ClipDiffuser(Diffuser):
     def _told(self, asked: Conditioning, guidance: float | None, task: Task | None) -> Conditioning:
         """What is asked for, as the pipeline takes it: embeddings as its own text encoder would have left them.
 
-        Many refuse words for the prompt beside an embedding of what to avoid. Wan's sibling would need another
-        library to read words, so it gets embeddings of all that is said.
+        Words beside embeddings become embeddings, and so does all that is said to Wan's sibling: it would need
+        another library to read words.
         """
         pipe = self.pipe
         given, avoided, words = asked.prompt_embeds, asked.negative_prompt_embeds, asked.negative_prompt
         blind = task is not None and _fills(pipe)
-        if asked.prompt is not None and (avoided is not None or blind):
-            given = self._embedding(asked.prompt.text)
-        if given is None:
+        if (given is None and avoided is None and not blind) or (avoided is not None and words is not None):
             return asked
-        if blind and avoided is None and guided(pipe, asked, guidance):
-            avoided, words = self._embedding(words.text if words else ""), None
-        change = _filled if _fills(pipe) else _cut if type(pipe).__name__.startswith("Latte") else None
+        if given is None and asked.prompt is not None:
+            given = self._embedding(asked.prompt.text)
+        if words is not None:
+            avoided = self._embedding(words.text, len(_cut(given).array) if given and _cuts(pipe) else None)
+        elif avoided is None and blind and guided(pipe, asked, guidance):
+            avoided = self._embedding("")
+        change = _filled if _fills(pipe) else _cut if _cuts(pipe) else None
         if change is not None:
             given, avoided = (None if item is None else change(item) for item in (given, avoided))
         if given is not None and avoided is not None:
             given, avoided = _alike(pipe, given, avoided)
-        return Conditioning(prompt_embeds=given, negative_prompt=words, negative_prompt_embeds=avoided)
+        return Conditioning(prompt_embeds=given, negative_prompt_embeds=avoided)
 
-    def _embedding(self, text: str) -> Embedding:
+    def _embedding(self, text: str, first: int | None = None) -> Embedding:
+        """The embedding of words; with `first` so many states of it, whether they count or not, as Latte does it."""
+        if first is not None:
+            options = {"do_classifier_free_guidance": False, "negative_prompt": "", "mask_feature": False}
+            states = self.pipe.encode_prompt(prompt=text, device=self.pipe._execution_device, **options)[0]  # [1, L, D]
+            return Embedding(states[0, :first].float().detach().cpu().numpy(), self.space)
         found = self.encode([text])
         mask = None if found.mask is None else found.mask[0].cpu().numpy()
         return Embedding(found.states[0].float().cpu().numpy(), self.space, mask)
@@ -187,8 +194,6 @@ class ClipDiffuser(Diffuser):
         told = next((name for name in TOLD_RATE if name in known), None)
         if told is not None:
             found[told] = round(self.rate if fps is None else fps)
-        if "clean_caption" in known:
-            found["clean_caption"] = False  # what it does depends on which other libraries are there
         if "mask_feature" in known and asked.prompt_embeds is not None:
             found["mask_feature"] = False  # Latte would cut by a mask of its own making; see `_as_told`
         return found
@@ -216,6 +221,11 @@ def _longer(embedding: Embedding, n_states: int) -> Embedding:
 def _fills(pipe: Any) -> bool:
     """Whether the pipeline fills prompts up with zeros, and attends to them."""
     return type(pipe).__name__.startswith(("Wan", "SkyReelsV2"))
+
+
+def _cuts(pipe: Any) -> bool:
+    """Whether the pipeline leaves out states that do not count."""
+    return type(pipe).__name__.startswith("Latte")
 
 
 def _filled(embedding: Embedding) -> Embedding:

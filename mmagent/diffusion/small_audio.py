@@ -38,7 +38,7 @@ def vocoder(rate: int = 16_000) -> Any:
         SpeechT5HifiGanConfig(
             model_in_dim=BINS, sampling_rate=rate, upsample_initial_channel=16, upsample_rates=[2, 2],
             upsample_kernel_sizes=[4, 4], resblock_kernel_sizes=[3, 7],
-            resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]], normalize_before=False, n_fft=64,
+            resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]], normalize_before=False, n_fft=64, initializer_range=0.3,
         )
     )  # fmt: skip
 
