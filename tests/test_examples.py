@@ -54,6 +54,12 @@ def test_the_shelf_of_a_modality_of_ones_own_is_in_order(tmp_path: Path) -> None
     assert len(list((tmp_path / "out").glob("*.depth"))) == 2
 
 
+def test_tools_and_an_agent_inside_langchain(tmp_path: Path) -> None:
+    out = run("langchain_tools.py", tmp_path)
+    assert "resize: image media:" in out and "chain: It sounds like this:" in out
+    assert (tmp_path / "reply.wav").exists()
+
+
 @pytest.mark.weights
 @pytest.mark.timeout(600)
 def test_a_tool_of_ones_own(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class MediaTool(BaseTool):
     """A tool or a graph that an LLM may call; made by `as_tool`.
 
     Its content is for the model to read: words, and the handles of media in `store`. Its artifact is for the
-    program: the output, or all outputs by name where there are several.
+    program: the output, or all outputs by name where there are several, as media or as content blocks with handles.
     """
 
     target: Annotated[Target, SkipValidation]
@@ -37,6 +37,7 @@ class MediaTool(BaseTool):
     sources: Annotated[Sources, SkipValidation]
     names: dict[str, str]
     blocks: bool = False
+    artifact: Literal["media", "blocks"] = "media"
     seed: int = 0
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
 
@@ -94,7 +95,14 @@ class MediaTool(BaseTool):
         found = outputs(self.card, made)
         words = in_words(found, self.store)
         content = words if not self.blocks else [{"type": "text", "text": words}, *self._shown(found)]
-        return content, single(self.card, found)
+        kept = found if self.artifact == "media" else {name: self._held(value) for name, value in found.items()}
+        return content, single(self.card, kept)
+
+    def _held(self, value: Any) -> Any:
+        """An output as plain data, its media by handle."""
+        if isinstance(value, list):
+            return [self._held(item) for item in value]
+        return None if value is None else to_block(value, self.store)
 
     def _shown(self, found: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The media as content blocks. Blocks of audio and video are no content of a tool's message to LangChain,
@@ -116,6 +124,7 @@ def as_tool(
     folders: Sequence[str | Path] = (),
     limits: Limits | None = None,
     blocks: bool = False,
+    artifact: Literal["media", "blocks"] = "media",
     seed: int = 0,
     registry: Registry | None = None,
     engine: Engine | None = None,
@@ -128,8 +137,8 @@ def as_tool(
     constructor (a model's folder, say) are not for an LLM to choose unless `choose` names them, and `settings` fixes
     any. Tools that shall know each other's handles are given one `store`.
 
-    With `blocks` the content has the media as content blocks too, for models that can see them. `options` are those
-    of BaseTool: with `handle_tool_error` what mmagent refuses is told to the model; without, it is raised.
+    With `blocks` the content has the media as content blocks too, for models that can see them. `artifact="blocks"`
+    keeps content blocks with handles where a checkpoint has to write messages down. `options` are those of BaseTool: with `handle_tool_error` what mmagent refuses is told to the model; without, it is raised.
     UnknownName, BrokenTool or CardError if there is no such tool.
     """
     found = target(what, settings=settings, registry=registry, engine=engine)
@@ -147,6 +156,7 @@ def as_tool(
         store=held,
         sources=sources(held, hosts, folders, limits),
         blocks=blocks,
+        artifact=artifact,
         seed=seed,
         **options,
     )

@@ -98,6 +98,7 @@ class TestChatModelIntegration(ChatModel, ChatModelIntegrationTests):
 
 
 @pytest.mark.weights
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 class TestPocketChatModelIntegration(ChatModel, ChatModelIntegrationTests):
     """The same with the model that is shipped, which speaks as it will."""
