@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mmagent.adapters.mcp.labels import NAMED
 from mmagent.adapters.mcp.parameters import Parameter
 from mmagent.adapters.mcp.schemas import Schema
 from mmagent.errors import CardError, MediaError
@@ -59,6 +60,8 @@ def _written(media: Media, parameter: Parameter) -> str:
         if not isinstance(media, Text):
             raise MediaError(f"parameter {parameter.name} takes text, not {media.modality}")
         return media.text
+    if parameter.form == "ours":
+        return media.data_uri().replace(";", f"{NAMED}{media.modality};", 1)
     mime = parameter.mime if parameter.mime in _ENDINGS else media.mime
     data = base64.b64encode(
         media.encode(_ENDINGS[mime] if mime == parameter.mime and mime != media.mime else None)

@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mmagent.adapters.mcp.held import Shelter
-from mmagent.adapters.mcp.labels import SCHEME
+from mmagent.adapters.mcp.labels import NAMED, SCHEME
 from mmagent.adapters.mcp.offer import SEED, Offer
 from mmagent.card import ANY, Port, Scalar, Setting
 from mmagent.errors import CardError, IntakeError
 from mmagent.intake import Limits
-from mmagent.media import Media, Text, modality
+from mmagent.media import MODALITIES, Media, Text, fits, modality
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Door:
             own = modality(held.modality) if kind is Media else kind
             return own.decode(held.data, held.name, self.limits)
         if value[:5].lower() == "data:":
-            return kind.open(value, limits=self.limits)
+            return _named(value, port, kind).open(value, limits=self.limits)
         path = self._path(value)
         if path is not None:
             return kind.open(path, limits=self.limits)
@@ -67,6 +67,13 @@ class Door:
         if not path.is_relative_to(root):
             raise IntakeError(f"{value} is not below the server's root; copy the file there, or send it as a data: URI")
         return path if path.is_file() else None
+
+
+def _named(uri: str, port: Port, kind: type[Media]) -> type[Media]:
+    """What a data URI says that it is, if the port takes that; our own client says so where the file does not."""
+    _, label, rest = uri.partition(",")[0].partition(NAMED)
+    name = rest.partition(";")[0]
+    return modality(name) if label and name in MODALITIES and fits(name, port.modality) else kind
 
 
 def read_arguments(

@@ -23,5 +23,8 @@ MODALITY = "mmagent/modality"
 COPY = "mmagent/copy"
 """In a resource link's `_meta`: that the block before it holds the same, whole."""
 
+NAMED = ";modality="
+"""In a data URI that our client sends to our server: what the medium is, as `MODALITY` in a block."""
+
 SCHEME = "mmagent://media/"
 """How the addresses of media that a server holds begin."""

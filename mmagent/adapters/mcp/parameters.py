@@ -18,7 +18,7 @@ from mmagent.errors import CardError
 from mmagent.graph.ports import parse_port
 from mmagent.media import MODALITIES
 
-Form = Literal["plain", "json", "text", "base64", "uri", "seed"]
+Form = Literal["plain", "json", "text", "base64", "uri", "ours", "seed"]
 
 _SENT: Mapping[str, Form] = {"base64": "base64", "uri": "uri"}
 
@@ -28,7 +28,7 @@ class Parameter:
     """One argument of a server's tool: its `name` there, the port or setting that it is here, and how it is written.
 
     `form`: `plain` as it is, `json` parsed first, `text` the words of a Text, `base64` a file's bytes, `uri` the
-    same as a data URI, `seed` what the call's seed is, which is then no setting. `mime` is the type of file that is asked for, if one is. `null`: None is sent, not left out.
+    same as a data URI, `ours` that with its modality named, `seed` what the call's seed is, which is then no setting. `mime` is the type of file that is asked for, if one is. `null`: None is sent, not left out.
     """
 
     name: str
@@ -91,7 +91,7 @@ def _parameter(name: str, schema: Any, root: Schema, required: bool, choice: str
     label = bare.get(PORT)
     if choice != "setting" and isinstance(label, str):
         port = read_port(own, label, where)
-        return Parameter(name, replace(port, optional=not required), "text" if port.modality == "text" else "uri")
+        return Parameter(name, replace(port, optional=not required), "text" if port.modality == "text" else "ours")
     if carried is not None:
         modality, form, mime = carried
         return Parameter(name, Port(own, modality, inner is not bare, not required), form, mime, null)
@@ -125,6 +125,8 @@ def _setting(name: str, own: str, schema: Schema, required: bool, null: bool) ->
     Without a default that fits, one that is not required may be left empty: the server then takes its own.
     """
     kind, choices = plain(schema)
+    listed = schema.get("enum")
+    null = null or (isinstance(listed, list) and None in listed)
     bare = Setting(own, kind or "str", choices=choices if kind else ())
     default = schema.get("default")
     if kind is None and default is not None:

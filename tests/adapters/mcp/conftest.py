@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from mmagent import Engine, Graph, GraphBuilder
 from mmagent.adapters.mcp import McpTools, mcp_tools
+from mmagent.cli import main
 from mmagent.engine import Event
 from mmagent.media import Media
 
 HERE = Path(__file__).parent
 THEIRS = [sys.executable, str(HERE / "their_server.py")]
-NAMES = "invert scene noise spin scatter crops total listen describe optional shade linger meet fail"  # what is in our_tools
+NAMES = "invert scene noise spin scatter crops total listen describe same optional shade linger meet fail"  # what is in our_tools
 OURS = [sys.executable, "-m", "mmagent", "mcp", "serve", "--tool", str(HERE / "our_tools.py"), *NAMES.split()]
 
 Call = Callable[..., Any]
@@ -155,3 +157,9 @@ def our_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our server over HTTP, with the tools of `our_tools.py`."""
     with HttpServer(OURS, tmp_path_factory.mktemp("ours") / "log") as server:
         yield server.url
+
+
+@pytest.fixture
+def mm() -> Callable[..., Result]:
+    """`mm("mcp", "serve")` runs `mmagent mcp serve` in this process."""
+    return lambda *words: CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from mmagent import Audio, Constraint, Context, Image, Media, Points, Speech, Text, Tool, Video, tool
 
 print("standard output is the wire, and this must not be on it")  # noqa: T201  # what users' files do
+Anything = TypeVar("Anything", bound=Media)
 meeting = threading.Barrier(2, timeout=20)
 
 
@@ -84,6 +85,12 @@ def listen(audio: Annotated[Audio, Constraint(rate=16_000)]) -> Text:
 def describe(media: Media) -> Text:
     """What a medium is."""
     return Text(media.modality)
+
+
+@tool
+def same(media: Anything) -> Anything:
+    """Whatever is given, unchanged."""
+    return media
 
 
 @tool
