@@ -99,8 +99,6 @@ class PointsEncoder(
         cloud = points.array
         if cloud.shape[1] != self._loaded.channels:
             raise MediaError(f"{self.model} takes {self._loaded.channels} numbers a point, not {cloud.shape[1]}")
-        if not len(cloud):
-            raise MediaError(f"{self.card.name}: the cloud holds no points; there is nothing to encode")
         given = self._torch.tensor(_normal(cloud) if self._loaded.normalize else cloud)
         with self._torch.inference_mode():
             local, whole = self._network(given.T[None])  # [1, 64, N], [1, 1024]
