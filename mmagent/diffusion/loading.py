@@ -54,6 +54,7 @@ def load_pipeline(
                 pipe = _from_file(diffusers, place, config, precision)
             else:
                 pipe = _from_folder(diffusers, place, _described(str(place)), safe, pickle, precision)
+            _check_whole(pipe, model)
             pipe.to(where)
     except (ModelError, MissingExtra, MemoryError):
         raise
@@ -131,6 +132,18 @@ def _check_parts(diffusers: Any, place: Path, plan: Layout) -> None:
                 f"{plan.model}: {name} is a {kind} of {library}; code from a folder of weights is never run, and only "
                 "classes of diffusers and transformers are loaded"
             )
+
+
+def _check_whole(pipe: Any, model: str) -> None:
+    """Refuse parts of which the checkpoint lacks parameters; diffusers leaves those without data."""
+    for name, part in pipe.components.items():
+        if hasattr(part, "named_parameters"):
+            lost = [key for key, value in part.named_parameters() if value.is_meta]
+            if lost:
+                raise ModelError(
+                    f"{model}: {name} lacks {len(lost)} of its parameters, {', '.join(lost[:3])}"
+                    f"{' …' if len(lost) > 3 else ''}; download or save it again"
+                )
 
 
 def _text_models(place: Path, plan: Layout, pickle: bool, dtype: Any) -> dict[str, Any]:
