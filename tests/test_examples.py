@@ -60,6 +60,13 @@ def test_tools_and_an_agent_inside_langchain(tmp_path: Path) -> None:
     assert (tmp_path / "reply.wav").exists()
 
 
+def test_a_chat_model_that_speaks_for_an_agent(tmp_path: Path) -> None:
+    out = run("chat_model.py", tmp_path)
+    assert "reply: These are its colours: Image(" in out and "it took: Usage(input_tokens=" in out
+    assert "  tool: '[image 2]'" in out and "[image 1: red" in out and "base64" not in out
+    assert {"1.txt", "2.png", "3.wav", "trace.html"} <= {path.name for path in tmp_path.iterdir()}
+
+
 @pytest.mark.weights
 @pytest.mark.timeout(600)
 def test_a_tool_of_ones_own(tmp_path: Path) -> None:
