@@ -1,0 +1,187 @@
+"""Training towards a generator: targets that are the pipeline's own, and a loss that is what its scheduler means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmagent import Image
+from mmagent.diffusion import DenoisingTarget, Diffuser, Trainable
+from mmagent.diffusion.noise import noised, weights
+from mmagent.errors import ModelError
+
+Load = Callable[[str], Diffuser]
+TRAINED = ["stable-diffusion", "sdxl", "sd3", "pixart"]
+
+
+def pictures(n: int = 2) -> list[Image]:
+    draw = np.random.default_rng(0)
+    return [Image(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)) for _ in range(n)]
+
+
+def batch(target: DenoisingTarget, *texts: str) -> torch.Tensor:
+    return torch.stack([torch.from_numpy(found.array.copy()) for found in target.condition(texts)])
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("family", TRAINED)
+def test_a_condition_is_what_the_pipelines_own_encoder_gives(family: str, diffuser: Load, direct: Any) -> None:
+    target = DenoisingTarget(diffuser(family))
+    assert isinstance(target, Trainable)
+    red, dog = target.condition(["a red cat", "a dog"])
+    others = {"prompt_2": None, "prompt_3": None} if family == "sd3" else {}
+    theirs = direct(family).encode_prompt("a dog", device="cpu", do_classifier_free_guidance=False, **others)
+    np.testing.assert_array_equal(dog.array, theirs[0][0].detach().numpy())
+    assert dog.space == f"{family}.text" and red != dog
+    assert dog.mask.all() == (family != "pixart")  # of these, only PixArt looks away from padding
+
+
+def test_no_prompt_is_what_the_pipeline_puts_in_its_place(diffuser: Load) -> None:
+    plain = DenoisingTarget(diffuser("stable-diffusion"))
+    assert plain.null() == plain.condition([""])[0]
+    zeros = DenoisingTarget(diffuser("sdxl"))  # its config says so
+    assert not zeros.null().array.any() and zeros.condition([""])[0].array.any()
+
+
+@pytest.mark.parametrize("family", TRAINED)
+@pytest.mark.parametrize("gamma", [None, 5.0])
+def test_gradients_reach_the_embeddings_and_nothing_else(family: str, gamma: float | None, diffuser: Load) -> None:
+    mine = diffuser(family)
+    target = DenoisingTarget(mine)
+    states = batch(target, "a red cat", "a dog").requires_grad_()
+    loss = target.loss(states, pictures(), generator=seeded(), snr_gamma=gamma)
+    assert loss.ndim == 0 and torch.isfinite(loss)
+    loss.backward()
+    assert states.grad is not None and all(row.abs().sum() > 0 for row in states.grad)
+    modules = [part for part in mine.pipe.components.values() if isinstance(part, torch.nn.Module)]
+    assert all(value.grad is None for part in modules for value in part.parameters())
+
+
+@pytest.mark.parametrize("family", TRAINED)
+def test_the_same_seed_gives_the_same_loss(family: str, diffuser: Load) -> None:
+    target = DenoisingTarget(diffuser(family))
+    states = batch(target, "a red cat", "a dog")
+    losses = [target.loss(states, pictures(), generator=seeded(seed)).item() for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_following_the_gradient_lowers_the_loss(diffuser: Load) -> None:
+    target = DenoisingTarget(diffuser("stable-diffusion"))
+    states = batch(target, "a red cat", "a dog").requires_grad_()
+    before = target.loss(states, pictures(), generator=seeded())
+    (slope,) = torch.autograd.grad(before, states)
+    with torch.no_grad():
+        after = target.loss(states - 0.05 * slope / slope.norm(), pictures(), generator=seeded())
+    assert after < before
+
+
+def test_pooled_embeddings_count_and_are_those_of_no_prompt_unless_given(diffuser: Load) -> None:
+    target = DenoisingTarget(diffuser("sdxl"))
+    states = batch(target, "a red cat", "a dog")
+    pooled = torch.cat([torch.from_numpy(found.array.copy()) for found in target.pooled(["a red cat", "a dog"])])
+    assert pooled.shape == (2, 16)
+    plain = target.loss(states, pictures(), generator=seeded())
+    assert plain == target.loss(states, pictures(), generator=seeded(), pooled=torch.zeros(2, 16))
+    leaf = pooled.requires_grad_()
+    given_ = target.loss(states, pictures(), generator=seeded(), pooled=leaf)
+    assert given_ != plain
+    given_.backward()
+    assert leaf.grad is not None and leaf.grad.abs().sum() > 0
+
+
+def test_masked_states_do_not_count_where_the_pipeline_looks_away(diffuser: Load) -> None:
+    target = DenoisingTarget(diffuser("pixart"))
+    (found,) = target.condition(["a red cat"])
+    mask, states = torch.from_numpy(found.mask.copy())[None], batch(target, "a red cat")
+    other = states + (~mask)[..., None] * 1.0
+    one, two = (target.loss(item, pictures(1), generator=seeded(), mask=mask) for item in (states, other))
+    assert one == two
+    assert target.loss(other, pictures(1), generator=seeded()) != one
+
+
+def test_what_cannot_be_trained_towards_says_so(diffuser: Load, encoderless: Any) -> None:
+    flux = DenoisingTarget(diffuser("flux"))
+    with pytest.raises(ModelError, match=r"no VAE of pictures of a known size|not called in a way known here"):
+        flux.loss(batch(flux, "a dog"), pictures(1), generator=seeded())
+    bare = Diffuser(str(encoderless), owner="test.v1")
+    bare.load()
+    with pytest.raises(ModelError, match="loaded without a text encoder"):
+        DenoisingTarget(bare).condition(["a dog"])
+    with pytest.raises(ModelError, match=r"null\.npz"):
+        DenoisingTarget(bare).null()
+    plain = DenoisingTarget(diffuser("stable-diffusion"))
+    with pytest.raises(ModelError, match="takes no pooled embeddings"):
+        plain.pooled(["a dog"])
+    with pytest.raises(ValueError, match="2 embeddings and 1 pictures"):
+        plain.loss(batch(plain, "a", "b"), pictures(1), generator=seeded())
+
+
+KINDS = ["epsilon", "v_prediction", "sample", "flow"]
+
+
+def scheduler(kind: str) -> Any:
+    import diffusers
+
+    if kind == "flow":
+        return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    return diffusers.DDPMScheduler(prediction_type=kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_whoever_predicts_the_target_can_tell_the_picture(kind: str, seed: int) -> None:
+    pattern = scheduler(kind)
+    clean = torch.randn(3, 4, 2, 2, generator=seeded(seed), dtype=torch.float64)
+    noisy, times, target, snr = noised(pattern, clean, seeded(seed))
+    if kind == "flow":
+        sigma = (times / 1000)[:, None, None, None]
+        told = noisy - sigma * target
+        expected = ((1 - sigma) / sigma).flatten().square()
+    else:
+        alpha = pattern.alphas_cumprod[times].double()[:, None, None, None]
+        root, rest = alpha.sqrt(), (1 - alpha).sqrt()
+        told = {
+            "epsilon": (noisy - rest * target) / root,
+            "v_prediction": root * noisy - rest * target,
+            "sample": target,
+        }[kind]
+        expected = (alpha / (1 - alpha)).flatten()
+        theirs = pattern.add_noise(clean, (noisy - root * clean) / rest, times)
+        torch.testing.assert_close(noisy, theirs, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(told, clean, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(snr.double(), expected.double(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_min_snr_weighs_every_prediction_as_one_of_the_picture(kind: str) -> None:
+    """With weights, an error in the target costs min(SNR, γ) times the error in the picture that it stands for."""
+    pattern, gamma = scheduler(kind), 5.0
+    clean = torch.zeros(64, 1, 1, 1, dtype=torch.float64)
+    _, times, _, snr = noised(pattern, clean, seeded())
+    snr = snr.double()
+    if kind == "flow":
+        per_unit = (times.double() / 1000).square()  # picture error² for a target error of 1
+    else:
+        alpha = pattern.alphas_cumprod[times].double()
+        per_unit = {"epsilon": (1 - alpha) / alpha, "v_prediction": 1 - alpha, "sample": torch.ones(64)}[kind]
+    expected = snr.clamp(max=gamma) * per_unit
+    torch.testing.assert_close(weights(pattern, snr, gamma).double(), expected.double(), rtol=1e-3, atol=1e-6)
+
+
+def test_the_running_scheduler_is_not_touched(diffuser: Load) -> None:
+    pattern = diffuser("sdxl").pipe.scheduler
+    before = dict(vars(pattern))
+    target = DenoisingTarget(diffuser("sdxl"))
+    target.loss(batch(target, "a dog"), pictures(1), generator=seeded())
+    assert vars(pattern).keys() == before.keys()
+    assert all(vars(pattern)[name] is before[name] for name in before)
