@@ -102,6 +102,7 @@ def wanted(names: Iterable[str]) -> list[str]:
     """
     listed = sorted(names)
     pipeline = "model_index.json" in listed
+    converted = {"model.safetensors", "model.safetensors.index.json"} & set(listed)
     safe = {PurePosixPath(name).parent for name in listed if name.endswith(".safetensors")}
     plain = {PurePosixPath(name).parent for name in listed if name.endswith(".safetensors") and not _variant(name)}
 
@@ -111,8 +112,8 @@ def wanted(names: Iterable[str]) -> list[str]:
             return False
         if not is_weights(name):
             return path.suffix.lower() in DESCRIBING
-        if pipeline and len(path.parts) == 1:
-            return False  # the same weights once more, in one file, for other programs
+        if (pipeline and len(path.parts) == 1) or (converted and path.name.startswith("open_clip_")):
+            return False  # the same weights once more, for other programs
         if path.suffix.lower() in PICKLED:
             return path.parent not in safe
         return not (_variant(name) and path.parent in plain)

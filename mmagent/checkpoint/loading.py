@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.place import locate
 from mmagent.checkpoint.quiet import quiet
 from mmagent.checkpoint.safety import guard
@@ -43,7 +44,7 @@ def load_pretrained(
     `from_pretrained`. Parameters that the checkpoint lacks raise ModelError, unless their names start with one
     of `optional`; MissingExtra if the library is not there.
     """
-    torch = _import("torch", extra, model)
+    torch = imported("torch", extra, f"model {model}")
     maker = _maker(kind, extra, model)
     path = locate(model, revision=revision)
     safe = guard(path, pickle=pickle)
@@ -80,7 +81,7 @@ def load_part(kind: str | type, model: str, *, revision: str = "", extra: str = 
 
 def load_tensors(path: Path, *, pickle: bool = False) -> dict[str, Any]:
     """The tensors of one file by name, on the CPU: safetensors, or, where `pickle` allows it, a pickled state dict."""
-    torch = _import("torch", "local", f"model {path}")
+    torch = imported("torch", "local", f"model {path}")
     try:
         if guard(path, pickle=pickle):
             from safetensors.torch import load_file
@@ -107,22 +108,13 @@ def _source(path: Path) -> tuple[Path, dict[str, str]]:
     raise ModelError(f"{path} is a single file; name the folder in which save_pretrained wrote the model")
 
 
-def _import(library: str, extra: str, model: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(library)
-    except ImportError as error:
-        raise MissingExtra(error.name or library, extra, f"model {model}") from None
-
-
 def _maker(kind: str | type, extra: str, model: str) -> Any:
-    return getattr(_import("transformers", extra, model), kind) if isinstance(kind, str) else kind
+    return getattr(imported("transformers", extra, f"model {model}"), kind) if isinstance(kind, str) else kind
 
 
 def _refusal(model: str, maker: Any, error: Exception) -> Exception:
-    if isinstance(error, ImportError):
-        return MissingExtra(error.name or _first_line(error), "local", f"model {model}")
+    if isinstance(error, ImportError) and error.name:
+        return MissingExtra(error.name, "local", f"model {model}")
     if isinstance(error, MemoryError):
         return error
     return ModelError(f"{model} cannot be loaded as {maker.__name__}: {_first_line(error)}")

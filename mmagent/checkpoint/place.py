@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.files import WEIGHTS, read_json, wanted, whole
-from mmagent.errors import MissingExtra, ModelError, Offline
+from mmagent.checkpoint.quiet import quiet
+from mmagent.errors import ModelError, Offline
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -101,14 +103,8 @@ def _snapshot(model: str, revision: str) -> Path | None:
 
 
 def _download(model: str, revision: str) -> Path:
-    try:
-        import huggingface_hub as hub
-        from huggingface_hub import errors
-    except ImportError:
-        raise MissingExtra("huggingface_hub", "local", f"model {model}") from None
-    # Its own environment variable switches the bars off for good; what a program prints is not ours to mix with.
-    from mmagent.checkpoint.quiet import quiet
-
+    hub = imported("huggingface_hub", "local", f"model {model}")
+    errors = imported("huggingface_hub.errors", "local", f"model {model}")
     try:
         with quiet():
             names = wanted(hub.HfApi().list_repo_files(model, revision=revision or None))

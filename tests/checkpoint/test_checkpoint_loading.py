@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from mmagent.checkpoint import guard, load_part, load_pretrained, load_tensors
-from mmagent.errors import ModelError
+from mmagent.errors import MissingExtra, ModelError
 
 torch = pytest.importorskip("torch")
 
@@ -148,6 +149,13 @@ def test_tensors_of_one_file_come_by_name(saved: Path, pickled: Path) -> None:
     torch.save([1], pickled / "list.pt")
     with pytest.raises(ModelError, match="no tensors by name"):
         load_tensors(pickled / "list.pt", pickle=True)
+
+
+@pytest.mark.parametrize("library", ["torch", "transformers"])
+def test_a_missing_library_names_the_extra(saved: Path, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=rf"needs {library}, .* pip install 'mmagent\[local\]'"):
+        load_pretrained("CLIPVisionModel", str(saved))
 
 
 def test_a_single_file_is_no_folder_of_a_model(saved: Path) -> None:

@@ -95,4 +95,8 @@ def test_one_copy_of_the_weights_is_downloaded_and_no_code() -> None:
         "model_index.json", "tokenizer/merges.txt", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
     ]  # fmt: skip
     assert wanted(["pytorch_model.bin", "flax_model.msgpack", "training_args.bin"]) == ["pytorch_model.bin"]
+    assert wanted(["open_clip_model.safetensors", "model.safetensors"]) == ["model.safetensors"]
+    assert wanted(["open_clip_model.safetensors", "open_clip_config.json"]) == [
+        "open_clip_config.json", "open_clip_model.safetensors",
+    ]  # fmt: skip
     assert wanted(["model.fp16.safetensors", "onnx/model.onnx"]) == ["model.fp16.safetensors"]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.files import weights
 from mmagent.checkpoint.loading import load_tensors, loading
 from mmagent.errors import ModelError
@@ -71,12 +72,11 @@ def fields(opened: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 def load(path: Path, shape: Mapping[str, Any], model: str, *, pickle: bool) -> Any:
     """The vision tower with its projection, a `CLIPVisionModelWithProjection`, frozen."""
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
+    transformers = imported("transformers", "local", f"model {model}")
     file = _file(path, model)
     state = renamed(load_tensors(file, pickle=pickle))
     with loading():
-        tower = CLIPVisionModelWithProjection(CLIPVisionConfig(**shape))
+        tower = transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**shape))
     try:
         tower.load_state_dict(state)
     except RuntimeError as error:
