@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmagent.diffusion.clip_preview import scaled
-from mmagent.diffusion.clips import WAN_TOKENS
+from mmagent.diffusion.clip_wires import WAN_TOKENS
 from mmagent.diffusion.trainable import DenoisingTarget
 from mmagent.errors import ModelError
 from mmagent.media import Embedding, Video
@@ -29,7 +29,7 @@ class ClipTarget(DenoisingTarget):
         """The prompt embeddings `[L, D]` of texts, exactly what the pipeline would use; some have an L of their own."""
         return [super(ClipTarget, self).condition([text])[0] for text in texts]
 
-    def _latents(self, pipe: Any, media: Sequence[Any], generator: torch.Generator) -> torch.Tensor:
+    def _latents(self, pipe: Any, media: Sequence[Any], generator: torch.Generator) -> Any:
         import torch
 
         vae, network = pipe.vae, getattr(pipe, "transformer", None)

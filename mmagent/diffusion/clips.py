@@ -1,6 +1,6 @@
 """Clips by any video pipeline of diffusers: what such pipelines have in common, under the names that each has for it.
 
-Shapes: F frames, H × W pixels, C latent channels, f × h × w latents, L tokens, D width.
+Shapes: F frames, H × W pixels.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from mmagent.card import Card, Scalar
 from mmagent.context import Context
 from mmagent.diffusion.card import card_of
 from mmagent.diffusion.clip_preview import ClipColours
-from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults, guided, mask_name
+from mmagent.diffusion.clip_wires import WAN_TOKENS, as_told, fills
+from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.layout import INDEX, layout
 from mmagent.diffusion.loading import quiet
 from mmagent.diffusion.tasks import Task
 from mmagent.errors import MissingExtra, ModelError
-from mmagent.media import Embedding, Image, Video
+from mmagent.media import Image, Video
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +42,6 @@ _FROM_PICTURE = {"LTXPipeline": "LTXImageToVideoPipeline", "WanPipeline": "WanIm
 
 SECONDS = 2
 """How long a clip is taken to be where its frames are not told, for the estimate of a call's cost."""
-WAN_TOKENS = 512
-"""To so many states Wan fills up every prompt, with zeros, which it attends to."""
 
 
 def rate_of(pipeline: str, denoiser: Mapping[str, Any], expands: object = False) -> float:
@@ -127,7 +126,7 @@ class ClipDiffuser(Diffuser):
             task: Task | None = "image" if image is not None and "image" not in known else None
             if image is None and "image" in known and known["image"] is not None:
                 raise ModelError(f"{type(self.pipe).__name__} makes a clip of a picture; give it one as image")
-            told = self._told(asked, guidance, task)
+            told = as_told(self, asked, guidance, task)
             options = self._options(told, frames, fps)
             if image is not None:
                 options["image"] = image.pil("RGB")
@@ -142,44 +141,20 @@ class ClipDiffuser(Diffuser):
                 raise MissingExtra("ftfy", "local", self._owner) from error
         return Video(_frames(made.frames), fps=self.rate if fps is None else fps)
 
-    def _told(self, asked: Conditioning, guidance: float | None, task: Task | None) -> Conditioning:
-        """What is asked for, as the pipeline takes it: embeddings as its own text encoder would have left them.
-
-        Words beside embeddings become embeddings, and so does all that is said to Wan's sibling: it would need
-        another library to read words.
-        """
-        pipe = self.pipe
-        given, avoided, words = asked.prompt_embeds, asked.negative_prompt_embeds, asked.negative_prompt
-        blind = task is not None and _fills(pipe)
-        if (given is None and avoided is None and not blind) or (avoided is not None and words is not None):
-            return asked
-        if given is None and asked.prompt is not None:
-            given = self._embedding(asked.prompt.text)
-        if words is not None:
-            avoided = self._embedding(words.text, len(_cut(given).array) if given and _cuts(pipe) else None)
-        elif avoided is None and blind and guided(pipe, asked, guidance):
-            avoided = self._embedding("")
-        change = _filled if _fills(pipe) else _cut if _cuts(pipe) else None
-        if change is not None:
-            given, avoided = (None if item is None else change(item) for item in (given, avoided))
-        if given is not None and avoided is not None:
-            given, avoided = _alike(pipe, given, avoided)
-        return Conditioning(prompt_embeds=given, negative_prompt_embeds=avoided)
-
-    def _embedding(self, text: str, first: int | None = None) -> Embedding:
-        """The embedding of words; with `first` so many states of it, whether they count or not, as Latte does it."""
-        if first is not None:
-            options = {"do_classifier_free_guidance": False, "negative_prompt": "", "mask_feature": False}
-            states = self.pipe.encode_prompt(prompt=text, device=self.pipe._execution_device, **options)[0]  # [1, L, D]
-            return Embedding(states[0, :first].float().detach().cpu().numpy(), self.space)
-        found = self.encode([text])
-        mask = None if found.mask is None else found.mask[0].cpu().numpy()
-        return Embedding(found.states[0].float().cpu().numpy(), self.space, mask)
-
     def encode(self, texts: Sequence[str]) -> Encoded:
         """What the pipeline's own text encoders make of texts; of Wan's states, zeros are told by the mask."""
-        found = super().encode(texts)
-        return replace(found, mask=(found.states != 0).any(dim=-1)) if _fills(self.pipe) else found
+        if not fills(self.pipe):
+            return super().encode(texts)
+        import torch
+
+        with self.lock, torch.no_grad():  # `encode_prompt` by itself would take fewer states than the pipeline does
+            options = {"max_sequence_length": WAN_TOKENS, "device": self.pipe._execution_device}
+            states = torch.cat([self.pipe.encode_prompt(text, None, False, **options)[0] for text in texts])
+        return Encoded(states, (states != 0).any(dim=-1))
+
+    def null(self) -> Encoded:
+        """What stands for no prompt."""
+        return self.encode([""]) if fills(self.pipe) else super().null()
 
     @property
     def rate(self) -> float:
@@ -195,56 +170,8 @@ class ClipDiffuser(Diffuser):
         if told is not None:
             found[told] = round(self.rate if fps is None else fps)
         if "mask_feature" in known and asked.prompt_embeds is not None:
-            found["mask_feature"] = False  # Latte would cut by a mask of its own making; see `_as_told`
+            found["mask_feature"] = False  # Latte would cut by a mask of its own making; see `as_told`
         return found
-
-
-def _alike(pipe: Any, one: Embedding, other: Embedding) -> tuple[Embedding, Embedding]:
-    """Both in one length, which pipelines ask for; ModelError where the pipeline has no mask to tell what was added."""
-    n_states = max(len(one.array), len(other.array))
-    if len(one.array) != len(other.array) and mask_name(pipe) is None:
-        raise ModelError(
-            f"{type(pipe).__name__} takes {len(one.array)} states of the prompt and {len(other.array)} of what to avoid "
-            "only in one length; give both as words, or both as embeddings of one length"
-        )
-    return _longer(one, n_states), _longer(other, n_states)
-
-
-def _longer(embedding: Embedding, n_states: int) -> Embedding:
-    import numpy as np
-
-    missing = n_states - len(embedding.array)
-    states, mask = np.pad(embedding.array, ((0, missing), (0, 0))), np.pad(embedding.mask, (0, missing))
-    return Embedding(states, embedding.space, mask)
-
-
-def _fills(pipe: Any) -> bool:
-    """Whether the pipeline fills prompts up with zeros, and attends to them."""
-    return type(pipe).__name__.startswith(("Wan", "SkyReelsV2"))
-
-
-def _cuts(pipe: Any) -> bool:
-    """Whether the pipeline leaves out states that do not count."""
-    return type(pipe).__name__.startswith("Latte")
-
-
-def _filled(embedding: Embedding) -> Embedding:
-    """Its states, zeros where they do not count, and zeros up to the length that Wan's network was trained on.
-
-    `[3, D]` with the mask `[1, 1, 0]` gives `[512, D]`, of which two are not zero.
-    """
-    import numpy as np
-
-    states = embedding.array * embedding.mask[:, None]
-    missing = WAN_TOKENS - len(states)
-    if missing < 0:
-        raise ModelError(f"this pipeline attends to {WAN_TOKENS} states at most, and {len(states)} were given")
-    return Embedding(np.pad(states, ((0, missing), (0, 0))), embedding.space)
-
-
-def _cut(embedding: Embedding) -> Embedding:
-    """The states that count, alone."""
-    return Embedding(embedding.array[embedding.mask], embedding.space)
 
 
 def _frames(made: Any) -> np.ndarray[Any, np.dtype[Any]]:

@@ -41,7 +41,7 @@ class SoundTarget(DenoisingTarget):
         """What the pipeline itself puts in the place of a negative prompt that is not given."""
         return super().null() if self._diffuser.paints else self.condition([""])[0]
 
-    def _latents(self, pipe: Any, media: Sequence[Any], generator: torch.Generator) -> torch.Tensor:
+    def _latents(self, pipe: Any, media: Sequence[Any], generator: torch.Generator) -> Any:
         import numpy as np
         import torch
 

@@ -65,7 +65,8 @@ def generated_states(pipe: Any, states: torch.Tensor, mask: torch.Tensor) -> tor
         hidden_states=vector, hidden_states_1=states, attention_mask=mask.new_ones((len(states), 1)),
         attention_mask_1=mask,
     )  # fmt: skip
-    return pipe.generate_language_model(projected.hidden_states, attention_mask=projected.attention_mask)
+    made: torch.Tensor = pipe.generate_language_model(projected.hidden_states, attention_mask=projected.attention_mask)
+    return made
 
 
 def sound_arguments(
@@ -117,7 +118,8 @@ def _generated(pipe: Any, text: str | None, states: torch.Tensor, mask: torch.Te
     with torch.no_grad():
         if text is None:
             return generated_states(pipe, states, mask.long())
-        return pipe.encode_prompt(text, pipe._execution_device, 1, False)[2]  # type: ignore[no-any-return]  # a tensor
+        made: torch.Tensor = pipe.encode_prompt(text, pipe._execution_device, 1, False)[2]
+        return made
 
 
 def _rows(pipe: Any, rows: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> dict[str, Any]:

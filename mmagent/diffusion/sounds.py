@@ -31,7 +31,7 @@ class SoundDiffuser(Diffuser):
     def load(self) -> None:
         """Read the weights. ModelError if the pipeline makes no sound."""
         super().load()
-        self.vocoder = getattr(self.pipe, VOCODER, None)
+        self.vocoder: Any = getattr(self.pipe, VOCODER, None)
         if any(name in defaults(self.pipe) for name in SECONDS):
             _repair(self.pipe)
             return
@@ -94,8 +94,8 @@ class SoundDiffuser(Diffuser):
                 return Audio(self._painted(ctx, asked, seconds, options), self.rate)
             known = defaults(self.pipe)
             told, embedded = sound_arguments(self, asked, options.get("guidance"), generated, negative_generated)
-            length = {next(name for name in SECONDS if name in known): seconds}
-            made = self.run(ctx, told, output_type="np", **length, **embedded, **options)
+            embedded[next(name for name in SECONDS if name in known)] = seconds
+            made = self.run(ctx, told, output_type="np", **embedded, **options)
             return Audio(_samples(made.audios[0]), self.rate)
 
     def _painted(self, ctx: Context, asked: Conditioning, seconds: float | None, options: dict[str, Any]) -> Any:
