@@ -67,6 +67,12 @@ def test_a_chat_model_that_speaks_for_an_agent(tmp_path: Path) -> None:
     assert {"1.txt", "2.png", "3.wav", "trace.html"} <= {path.name for path in tmp_path.iterdir()}
 
 
+def test_tools_over_mcp_both_ways(tmp_path: Path) -> None:
+    out = run("mcp_tools.py", tmp_path)
+    assert "by stripes-draw.v1" in out and "served: resize frames-video" in out and "film: video: frames 2" in out
+    assert (tmp_path / "flag.png").exists() and (tmp_path / "film.mkv").exists()
+
+
 @pytest.mark.weights
 @pytest.mark.timeout(600)
 def test_a_tool_of_ones_own(tmp_path: Path) -> None:

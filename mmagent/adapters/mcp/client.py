@@ -192,7 +192,7 @@ def _tool(
     outputs, structured = read_outputs(makes, tool.meta, tool.output_schema, owner)
     text = (tool.description or tool.title or "").strip()
     card = Card(
-        name=f"{connection.name}-{slug(tool.name)}.v1".replace("-.", "."),
+        name=f"{'-'.join(filter(None, (connection.name, slug(tool.name))))}.v1",
         # A generator is never put between two nodes that do not fit, unless it is entered by a text.
         kind="converter" if converter else "generator",
         inputs=tuple(parameter.item for parameter in parameters if isinstance(parameter.item, Port)),

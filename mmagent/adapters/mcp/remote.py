@@ -87,6 +87,7 @@ class RemoteTool:
                 client = await self.connection.client()
                 result = await client.call_tool(self.name, arguments, progress_callback=told)
                 self._check(result)
+                scope.deadline = anyio.current_time() + self.timeout
                 found = await self._gather(client, result.content)
             return await anyio.to_thread.run_sync(self._values, found, result.structured_content)
         except MMAgentError as error:
