@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mmagent.errors import ModelError
 from mmagent.model.reasoner import Reasoner
@@ -58,8 +58,9 @@ def as_reasoner(model: Reasoner | BaseChatModel) -> Reasoner:
 
     Nothing is imported for it: where LangChain is not imported, nothing is a chat model.
     """
-    if isinstance(model, Reasoner):
-        return model
+    # Not isinstance: that reads every property, and what a chat model sees is known only when it has been made.
+    if callable(getattr(model, "speak", None)):
+        return cast("Reasoner", model)
     known = sys.modules.get("langchain_core.language_models.chat_models")
     if known is None or not isinstance(model, known.BaseChatModel):
         raise ModelError(

@@ -19,6 +19,8 @@ from mmagent.conversation import Conversation, SpanOpened, TextDelta, Usage
 from mmagent.errors import Cancelled, NodeFailed
 from mmagent.model.chat import AnswerError, ChatReasoner, PriceSpec, ProviderError
 from mmagent.testing import blank, caption, tone
+from mmagent.trace import Trace
+from mmagent.trace.text import summary
 
 PHOTO = Image(np.arange(48, dtype="uint8").reshape(4, 4, 3))
 KEY = "key-that-nobody-may-see"
@@ -153,10 +155,9 @@ def test_a_picture_and_speech_come_in_the_order_in_which_they_were_asked_for(ser
     reply = agent(ChatReasoner(server.model(), price=price))("Draw a red cat, and tell me when it is there.")
     assert reply.parts == (Text("Here it is."), blank(Text("a red cat")), tone(Text("Here it is.")))
     assert reply.trace.usage == (Usage(1000, 50, 0.0025, "USD"),)
-    from mmagent.trace.text import summary
-
     assert "1,000 tokens in, 50 out, 0.0025 USD" in summary(reply.trace)
     assert "0.0025 USD" in reply.page()
+    assert Trace.from_json(reply.trace.to_json()) == reply.trace
 
 
 def test_what_is_asked_for_comes_while_the_answer_still_streams(server: Server) -> None:

@@ -310,7 +310,7 @@ def test_replies_at_once_do_not_mix() -> None:
 def test_langchain_is_imported_only_where_a_chat_model_is_used() -> None:
     code = (
         "import sys; from mmagent import Agent; from mmagent.model import ScriptedReasoner, ChatReasoner, ChatSpec\n"
-        "Agent('pocket'); Agent(ScriptedReasoner(['Hi.'])); ChatReasoner(ChatSpec(provider='openai', model='m')).name\n"
+        "Agent('pocket'); Agent(ScriptedReasoner(['Hi.'])); Agent(ChatReasoner(ChatSpec(provider='openai', model='m')))\n"
         "print(*{name.split('.')[0] for name in sys.modules} & {'langchain_core', 'langchain_openai', 'torch'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
