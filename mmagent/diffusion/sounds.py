@@ -139,8 +139,8 @@ def _repair(pipe: Any) -> None:
 
 
 def _samples(made: Any) -> Any:
-    """Samples `[N]` or `[N, C]` of what a pipeline gave, `[N]` or `[C, N]`."""
+    """Samples `[N]` or `[N, C]` of what a pipeline gave, `[N]` or `[C, N]`; what is louder than full scale is cut."""
     import numpy as np
 
-    found = np.asarray(made, dtype=np.float32)
+    found = np.asarray(made, dtype=np.float32).clip(-1, 1)
     return found.T if found.ndim == 2 else found
