@@ -75,6 +75,12 @@ class Connection:
                 why = f"it did not answer within {self._patience:g} s; check what it prints, or give it more patience="
                 raise ServerGone(self.name, "", why) from None
 
+    def forget(self, client: Client) -> None:
+        """Leave the session of `client`, if it is still the one; the next call opens another."""
+        session = self._session
+        if session is not None and session.opened.done() and session.opened.result() is client:
+            session.end()
+
     def _begin(self) -> _Session:
         import anyio
 

@@ -20,8 +20,11 @@ from mmagent.intake import Limits
 
 if TYPE_CHECKING:
     from mcp import Client, types
+    from mcp.shared.dispatcher import ProgressFnT
 
 _LONGEST = 500
+_FORGOTTEN = frozenset({"Session not found", "Session terminated"})
+"""How the answer reads, the server's own or the library's for status 404, by which an HTTP server knows a session no more."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,8 +87,7 @@ class RemoteTool:
                     scope.deadline = anyio.current_time() + self.timeout
                     _tell(ctx, progress, total, message or "")
 
-                client = await self.connection.client()
-                result = await client.call_tool(self.name, arguments, progress_callback=told)
+                client, result = await self._request(arguments, told)
                 self._check(result)
                 scope.deadline = anyio.current_time() + self.timeout
                 found = await self._gather(client, result.content)
@@ -106,6 +108,20 @@ class RemoteTool:
             raise RemoteError(self.connection.name, self.name, why) from None
         except Exception as error:
             raise RemoteError(self.connection.name, self.name, words(leaf(error))) from None
+
+    async def _request(self, arguments: dict[str, Any], told: ProgressFnT) -> tuple[Client, types.CallToolResult]:
+        """Ask for the call; once more in a new session if the server has forgotten the old one, so that nothing ran."""
+        from mcp import MCPError
+
+        client = await self.connection.client()
+        try:
+            return client, await client.call_tool(self.name, arguments, progress_callback=told)
+        except MCPError as error:
+            if error.message not in _FORGOTTEN:
+                raise
+        self.connection.forget(client)
+        client = await self.connection.client()
+        return client, await client.call_tool(self.name, arguments, progress_callback=told)
 
     def _arguments(self, given: Mapping[str, Any], seed: int) -> dict[str, Any]:
         arguments = to_arguments(self.parameters, given, seed)
@@ -142,7 +158,7 @@ class RemoteTool:
     def _refusal(self, error: Any) -> RemoteError:
         from mcp.types import CONNECTION_CLOSED
 
-        if error.code == CONNECTION_CLOSED or error.message == "Session terminated":
+        if error.code == CONNECTION_CLOSED:
             why = "it ended while it was called; the next call opens it anew"
             return ServerGone(self.connection.name, self.name, why)
         return RemoteError(self.connection.name, self.name, f"it refused the call: {error.message[:_LONGEST]}")

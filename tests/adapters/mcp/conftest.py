@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import subprocess
 import sys
@@ -89,7 +88,7 @@ def call(engine: Engine) -> Call:
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def theirs() -> Iterator[McpTools]:
     """The tools of a server that knows nothing of us, over standard streams."""
     makes = {
@@ -104,26 +103,25 @@ def theirs() -> Iterator[McpTools]:
 class HttpServer:
     """A server on a loopback port, which can be killed and started again there."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
+    def __init__(self, command: list[str], log: Path, kind: str = "http") -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         self._command = [
             *command,
-            *(["http", str(self.port)] if command == THEIRS else ["--http", "--port", str(self.port)]),
+            *([kind, str(self.port)] if command == THEIRS else ["--http", "--port", str(self.port)]),
         ]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start it, and wait until it says that it listens: to try would now and then be answered by the try itself."""
         with self._log.open("ab") as file:
+            before = file.tell()
             self._process = subprocess.Popen(self._command, stdout=file, stderr=file)
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
+        deadline = time.monotonic() + 60
+        while f"//127.0.0.1:{self.port}" not in self._log.read_bytes()[before:].decode():
             assert self._process.poll() is None and time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """End it at once."""
@@ -140,19 +138,19 @@ class HttpServer:
 
 
 @pytest.fixture
-def http_server(tmp_path: Path) -> Callable[[list[str]], HttpServer]:
-    """`http_server(command)`: a server of one's own."""
-    return lambda command: HttpServer(command, tmp_path / "log")
+def http_server(tmp_path: Path) -> Callable[[str], HttpServer]:
+    """`http_server("old")`: a server of one's own that knows nothing of us, `http` or of an `old` protocol."""
+    return lambda kind: HttpServer(THEIRS, tmp_path / "log", kind)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def their_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server that knows nothing of us, over HTTP."""
     with HttpServer(THEIRS, tmp_path_factory.mktemp("theirs") / "log") as server:
         yield server.url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def our_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our server over HTTP, with the tools of `our_tools.py`."""
     with HttpServer(OURS, tmp_path_factory.mktemp("ours") / "log") as server:

@@ -9,7 +9,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Audio, Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -238,8 +238,22 @@ def whoami(ctx: Context) -> str:
     return f"{os.getpid()} {token}"
 
 
+async def old(scope: Any, receive: Any, send: Any) -> None:
+    """The same as a server of an older protocol: it holds sessions, which a restart makes it forget."""
+    if dict(scope.get("headers", ())).get(b"mcp-protocol-version") == b"2026-07-28":
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await app(scope, receive, send)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["http"]:
+    if sys.argv[1:2] == ["old"]:
+        import uvicorn
+
+        app = server.streamable_http_app()
+        uvicorn.run(old, port=int(sys.argv[2]))
+    elif sys.argv[1:2] == ["http"]:
         server.run("streamable-http", port=int(sys.argv[2]))
     else:
         server.run("stdio")
