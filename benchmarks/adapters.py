@@ -33,6 +33,21 @@ class Pair:
     library: Callable[[], Any]
 
 
+class Unheard:
+    """A context that hears nothing."""
+
+    seed = 0
+
+    def check(self) -> None:
+        pass
+
+    def progress(self, done: float, total: float = 1.0, note: str = "") -> None:
+        pass
+
+    def preview(self, media: object) -> None:
+        pass
+
+
 Family = Callable[[Path], Pair]
 FAMILIES: dict[str, Family] = {}
 
@@ -81,17 +96,201 @@ def video_encoder(folder: Path) -> Pair:
     processor = VideoMAEImageProcessorPil.from_pretrained(folder)
     video, stills = Video(frames, fps=8), [Image(frame).pil() for frame in frames]
 
-    class Unheard:
-        """Progress that goes nowhere."""
-
-        def progress(self, done: float, total: float = 1.0, note: str = "") -> None:
-            pass
-
     def library() -> Any:
         with torch.inference_mode():
             return model(**processor(stills, return_tensors="pt")).last_hidden_state[0].numpy()
 
     return Pair(lambda: tool.run(video, Unheard()).array, library)
+
+
+@family
+def audio_encoder(folder: Path) -> Pair:
+    """Whisper base's encoder on its window of 30 s."""
+    import torch
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+
+    from mmagent import Audio
+
+    shape = {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8, "encoder_ffn_dim": 2048}
+    WhisperModel(WhisperConfig(**shape, decoder_layers=1, decoder_attention_heads=8)).save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    noise = np.random.default_rng(0).standard_normal(30 * 16_000).astype("f4") * 0.1
+    tool: Any = load_tool("audio-encoder.v1", model=str(folder))
+    model = WhisperModel.from_pretrained(folder).eval().encoder
+    hear, audio = WhisperFeatureExtractor.from_pretrained(folder), Audio(noise, 16_000)
+
+    def library() -> Any:
+        with torch.inference_mode():
+            return model(**hear(noise, sampling_rate=16_000, return_tensors="pt")).last_hidden_state[0].numpy()
+
+    return Pair(lambda: tool.run(audio, Unheard()).array, library)
+
+
+@family
+def text_encoder(folder: Path) -> Pair:
+    """BERT base on 120 words: the states of the last layer."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    from mmagent import Text
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, "the", "cat", "sat", "on", "mat"]
+    BertTokenizer(vocab={word: number for number, word in enumerate(words)}).save_pretrained(folder)
+    BertModel(BertConfig()).save_pretrained(folder)
+    text = "the cat sat on the mat " * 20
+    tool: Any = load_tool("text-encoder.v1", model=str(folder))
+    model, tokens = BertModel.from_pretrained(folder).eval(), BertTokenizer.from_pretrained(folder)
+
+    def library() -> Any:
+        with torch.inference_mode():
+            given = tokens(text, return_tensors="pt", truncation=True, max_length=512)
+            return model(**given).last_hidden_state[0].numpy()
+
+    return Pair(lambda: tool.run(Text(text), Unheard()).array, library)
+
+
+@family
+def text_to_speech(folder: Path) -> Pair:
+    """VITS of the published size on a word."""
+    import json
+
+    import torch
+    from transformers import AutoTokenizer, VitsConfig, VitsModel, VitsTokenizer
+
+    from mmagent import Text
+
+    VitsModel(VitsConfig()).save_pretrained(folder)
+    letters = {letter: number for number, letter in enumerate("_abcdefghijklmnopqrstuvwxyz '")}
+    (folder / "letters.json").write_text(json.dumps({**letters, "<unk>": len(letters)}))
+    VitsTokenizer(str(folder / "letters.json"), pad_token="_", phonemize=False).save_pretrained(folder)  # noqa: S106
+    sentence = "nobody"
+    tool: Any = load_tool("text-to-speech.v1", model=str(folder))
+    model, tokens = VitsModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+
+    def library() -> Any:
+        torch.manual_seed(Unheard.seed)
+        with torch.inference_mode():
+            return model(**tokens(sentence, return_tensors="pt")).waveform[0].numpy()
+
+    return Pair(lambda: tool.run(Text(sentence), Unheard()).array[:, 0], library)
+
+
+@family
+def spectrum_to_speech(folder: Path) -> Pair:
+    """SpeechT5 of the published size, as many frames as a word may have, and its vocoder."""
+    import io
+
+    import sentencepiece
+    import torch
+    from transformers import (
+        SpeechT5Config,
+        SpeechT5ForTextToSpeech,
+        SpeechT5HifiGan,
+        SpeechT5HifiGanConfig,
+        SpeechT5Tokenizer,
+    )
+
+    from mmagent import Embedding, Text
+
+    model, vocoder = SpeechT5ForTextToSpeech(SpeechT5Config()), SpeechT5HifiGan(SpeechT5HifiGanConfig())
+    torch.nn.init.constant_(model.speech_decoder_postnet.prob_out.bias, -20.0)
+    model.eval().save_pretrained(folder)
+    vocoder.eval().save_pretrained(folder / "vocoder")
+    pieces = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the quick brown fox jumps over the lazy dog"] * 20), model_writer=pieces,
+        model_type="char", vocab_size=40, hard_vocab_limit=False, pad_id=1, bos_id=0, eos_id=2, unk_id=3, minloglevel=2,
+    )  # fmt: skip
+    (folder / "spm_char.model").write_bytes(pieces.getvalue())
+    tokens = SpeechT5Tokenizer(str(folder / "spm_char.model"))
+    tokens.save_pretrained(folder)
+    speaker = np.random.default_rng(0).standard_normal((1, 512)).astype("f4")
+    tool: Any = load_tool("text-to-speech.v1", model=str(folder), vocoder=str(folder / "vocoder"))
+    voice, sentence = Embedding(speaker, "speecht5.speaker"), "dog"
+
+    def library() -> Any:
+        torch.manual_seed(Unheard.seed)
+        with torch.inference_mode():
+            ids = tokens(sentence, return_tensors="pt").input_ids
+            return model.generate_speech(ids, torch.tensor(speaker), vocoder=vocoder).numpy()
+
+    return Pair(lambda: tool.run(Text(sentence), Unheard(), voice).array[:, 0], library)
+
+
+@family
+def image_diffusion(folder: Path) -> Pair:
+    """A Stable Diffusion of 22 M parameters, two guided steps of 64 × 64 pixels."""
+    import torch
+
+    from mmagent import Text
+    from mmagent.diffusion import small
+
+    pipe = small.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=32)
+    pipe.save_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    tool: Any = load_tool("image-diffusion.v1", model=str(folder))
+
+    def library() -> Any:
+        made = pipe("a red cat", num_inference_steps=2, generator=torch.Generator().manual_seed(Unheard.seed))
+        return np.asarray(made.images[0])
+
+    return Pair(lambda: tool.run(Unheard(), prompt=Text("a red cat"), steps=2).array, library)
+
+
+@family
+def video_diffusion(folder: Path) -> Pair:
+    """A Wan of 22 M parameters, two guided steps of 5 frames of 64 × 64 pixels."""
+    import torch
+    from diffusers import WanTransformer3DModel
+
+    from mmagent import Text
+    from mmagent.diffusion import small_video
+
+    pipe = small_video.wan()
+    pipe.register_modules(
+        transformer=WanTransformer3DModel(
+            num_attention_heads=8, attention_head_dim=64, in_channels=16, out_channels=16, text_dim=32, freq_dim=256,
+            ffn_dim=2048, num_layers=4,
+        )
+    )  # fmt: skip
+    pipe.save_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    tool: Any = load_tool("video-diffusion.v1", model=str(folder))
+    size = {"width": 64, "height": 64}
+
+    def library() -> Any:
+        noise = torch.Generator().manual_seed(Unheard.seed)
+        made = pipe("a red cat", num_inference_steps=2, num_frames=5, generator=noise, output_type="np", **size)
+        return (made.frames[0] * 255).round().astype("uint8")
+
+    return Pair(lambda: tool.run(Unheard(), prompt=Text("a red cat"), steps=2, frames=5, **size).array, library)
+
+
+@family
+def audio_diffusion(folder: Path) -> Pair:
+    """A spectrogram painted by a Stable Diffusion of 22 M parameters, two guided steps of 128 × 16, and its vocoder."""
+    import torch
+
+    from mmagent import Text
+    from mmagent.diffusion import small, small_audio
+
+    pipe = small.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=(64, 8))
+    pipe.register_modules(vae=small_audio.spectrogram().vae)
+    pipe.save_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    voice = small_audio.vocoder().eval()
+    voice.save_pretrained(folder / "vocoder")
+    tool: Any = load_tool("audio-diffusion.v1", model=str(folder))
+
+    def library() -> Any:
+        noise = torch.Generator().manual_seed(Unheard.seed)
+        told = {"num_inference_steps": 2, "height": 128, "width": small_audio.BINS, "output_type": "latent"}
+        latents = pipe("a red cat", **told, generator=noise).images
+        with torch.no_grad():
+            return voice(pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample[:, 0])[0].numpy()
+
+    return Pair(lambda: tool.run(Unheard(), prompt=Text("a red cat"), steps=2).array[:, 0], library)
 
 
 def seconds(call: Callable[[], Any]) -> float:
