@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from mmagent.adapters.langchain.blocks import Block, to_block
+from mmagent.adapters.langchain.foreign import Offering
 from mmagent.adapters.langchain.messages import FAILED, Asked
 from mmagent.adapters.langchain.store import MediaStore
 from mmagent.adapters.langchain.tap import Tap
@@ -33,8 +34,16 @@ class Call:
     `last`; for the whole, take `result`.
     """
 
-    def __init__(self, agent: Agent, request: Asked, policy: Policy, tap: Tap, store: MediaStore | None = None) -> None:
-        self._agent, self._tap, self._store = agent, tap, store
+    def __init__(
+        self,
+        agent: Agent,
+        request: Asked,
+        policy: Policy,
+        tap: Tap,
+        store: MediaStore | None = None,
+        offering: Offering | None = None,
+    ) -> None:
+        self._agent, self._tap, self._store, self._offering = agent, tap, store, offering
         self.turn = Turn(tap, agent.library, request.history, request.parts, policy, agent.look_again)
         # What came after the last user message, a tool's answer for instance, is read before answering, too.
         self.turn.request = self.turn.conversation = self.turn.conversation.then(*request.after)
@@ -55,6 +64,9 @@ class Call:
         if any(not isinstance(part, Text) for part in reply.parts):
             content = list(self._blocks(reply))
         message = AIMessage(content=content, usage_metadata=self._tap.usage(), response_metadata=self._metadata())
+        if self._offering is not None:
+            calls = self._offering.calls
+            message.tool_calls, message.invalid_tool_calls = calls.tool_calls, calls.invalid_tool_calls
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _blocks(self, reply: Reply) -> Iterator[Block]:
@@ -83,8 +95,10 @@ class Call:
         self._made.clear()
 
     def last(self) -> ChatGenerationChunk:
-        """The chunk that ends the reply: no content, but what it took and who made it."""
-        return _chunk("", usage_metadata=self._tap.usage(), response_metadata=self._metadata(), chunk_position="last")
+        """The chunk that ends the reply: no content, but calls of LangChain's tools, what it took and who made it."""
+        calls = self._offering.calls.tool_call_chunks if self._offering is not None else []
+        facts = {"usage_metadata": self._tap.usage(), "response_metadata": self._metadata()}
+        return _chunk("", tool_call_chunks=calls, chunk_position="last", **facts)
 
     def _tell(self, step: CompiledStep, reply: Reply | None = None) -> Iterator[ChatGenerationChunk]:
         """What has been heard and can be told: up to the first medium that is still being made."""

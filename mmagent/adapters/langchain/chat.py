@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams, ModelProfile
-from langchain_core.messages import BaseMessage
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.runnables.config import set_config_context
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, SkipValidation, model_validator
 
 from mmagent.adapters.langchain.call import Call
+from mmagent.adapters.langchain.foreign import Offering, calls_foreign_tools, exchanges
 from mmagent.adapters.langchain.messages import asked
 from mmagent.adapters.langchain.sources import sources
 from mmagent.adapters.langchain.store import MediaStore
@@ -21,8 +26,11 @@ from mmagent.agent import Agent
 from mmagent.conversation import Policy
 from mmagent.errors import ConversationError
 from mmagent.intake import Limits
+from mmagent.model.chat import ChatReasoner
+from mmagent.model.chat.abilities import limited
 
-_PER_CALL = ("policy", "temperature", "max_tokens", "seed")
+_POLICY = ("policy", "temperature", "max_tokens", "seed")
+_TOOLS = ("tools", "tool_choice")
 
 
 class AgentChatModel(BaseChatModel):
@@ -39,8 +47,9 @@ class AgentChatModel(BaseChatModel):
     reply are content blocks with base64, or with handles where there is a `store`. A part that could not be made is a
     `non_standard` block that says why. What keeps the agent from answering at all raises its own MMAgentError.
 
-    It calls no tools of LangChain's: its own are routed by what the model asks for. So `bind_tools` and
-    `with_structured_output` raise NotImplementedError.
+    Where a chat model that calls tools speaks for the agent (`Agent(ChatOpenAI(...))`), `bind_tools` offers it
+    LangChain's tools too, and its calls come with the message. Any other model has no calls of tools, so there
+    `bind_tools` and `with_structured_output` raise NotImplementedError.
     """
 
     agent: Annotated[Agent, SkipValidation]
@@ -95,9 +104,25 @@ class AgentChatModel(BaseChatModel):
             video_inputs=True,
             pdf_inputs=False,
             text_outputs=True,
-            tool_calling=False,
+            tool_calling=calls_foreign_tools(self.agent.reasoner),
             structured_output=False,
         )
+
+    def bind_tools(
+        self,
+        tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools of LangChain's that it may call; NotImplementedError if the agent's model calls none."""
+        if not calls_foreign_tools(self.agent.reasoner):
+            raise NotImplementedError(
+                f"{self.model_name} does not call tools of LangChain's; give the agent mmagent's own (Agent(tools=[...])), "
+                "or a chat model that calls tools (Agent(ChatOpenAI(...)))"
+            )
+        offered = [convert_to_openai_tool(item) for item in tools]
+        return self.bind(tools=offered, tool_choice=tool_choice, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
@@ -111,8 +136,12 @@ class AgentChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call, seed = self._call(messages, stop, kwargs)
-        for step in call.turn:
-            call.turn.done(self.agent.engine.run(step.plan, step.inputs, partial=True, seed=seed))
+        # A chat model that speaks for the agent would take this run's callbacks for its own: the context has them in
+        # this thread, where an engine may run tools, and nowhere else.
+        with set_config_context({"callbacks": []}) as context:
+            for step in call.turn:
+                result = context.run(self.agent.engine.run, step.plan, step.inputs, partial=True, seed=seed)
+                call.turn.done(result)
         return call.result()
 
     async def _agenerate(
@@ -167,15 +196,33 @@ class AgentChatModel(BaseChatModel):
         policy = self._policy(given)
         before = self.agent.conversation.messages[:1]
         system = before[0] if before and before[0].role == "system" else None
-        request = asked(messages, sources(self.store, self.hosts, (), self.limits), system)
-        tap = Tap(self.agent.reasoner, self.stop or () if stop is None else stop)
-        return Call(self.agent, request, policy, tap, self.store), policy.seed
+        offering = self._offering(messages, policy, given) if given.get("tools") else None
+        guard = sources(self.store, self.hosts, (), self.limits)
+        request = asked(messages, guard, system, calls=offering is None)
+        reasoner = self.agent.reasoner
+        if offering is not None and isinstance(reasoner, ChatReasoner):
+            reasoner = reasoner.over(offering)
+        tap = Tap(reasoner, self.stop or () if stop is None else stop)
+        return Call(self.agent, request, policy, tap, self.store, offering), policy.seed
+
+    def _offering(self, messages: Sequence[BaseMessage], policy: Policy, given: Mapping[str, Any]) -> Offering:
+        reasoner = self.agent.reasoner
+        if not isinstance(reasoner, ChatReasoner):
+            raise ConversationError(f"{reasoner.name} does not call tools of LangChain's; leave tools out")
+        return Offering(
+            model=limited(reasoner.model, policy),
+            title=reasoner.name,
+            tools=list(given["tools"]),
+            choice=given.get("tool_choice"),
+            exchanges=exchanges(messages),
+            profile=reasoner.model.profile,
+        )
 
     def _policy(self, given: Mapping[str, Any]) -> Policy:
         """The policy of a call; ConversationError for an option that there is not."""
-        unknown = sorted(set(given) - set(_PER_CALL))
+        unknown = sorted(set(given) - {*_POLICY, *_TOOLS})
         if unknown:
-            raise ConversationError(f"a call takes {', '.join(_PER_CALL)} and stop, not {', '.join(unknown)}")
-        values = {name: given.get(name, getattr(self, name)) for name in _PER_CALL}
+            raise ConversationError(f"a call takes {', '.join(_POLICY)} and stop, not {', '.join(unknown)}")
+        values = {name: given.get(name, getattr(self, name)) for name in _POLICY}
         policy = values.pop("policy") or self.agent.policy
         return replace(policy, **{name: value for name, value in values.items() if value is not None})

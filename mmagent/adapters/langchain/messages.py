@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, ChatMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
 
 from mmagent.adapters.langchain.blocks import from_block
 from mmagent.adapters.langchain.sources import Sources
@@ -37,13 +37,18 @@ class Asked:
     after: tuple[Message, ...]
 
 
-def asked(messages: Sequence[BaseMessage], sources: Sources, system: Message | None = None) -> Asked:
+def asked(
+    messages: Sequence[BaseMessage], sources: Sources, system: Message | None = None, *, calls: bool = True
+) -> Asked:
     """The request that messages make. `system` stands in where they begin with no system message.
+
+    Results of tools are read as words and media; without `calls` they are left out, and the calls with them.
 
     ConversationError when nothing was asked or a message is of an unknown kind, IntakeError for media that cannot be
     read, or may not.
     """
-    read = _one_system([_message(item, sources) for item in messages])
+    kept = messages if calls else [item for item in messages if not _is_call(item)]
+    read = _one_system([_message(item, sources) for item in kept])
     if system is not None and (not read or read[0].role != "system"):
         read.insert(0, system)
     last = max((place for place, item in enumerate(read) if item.role == "user"), default=None)
@@ -97,6 +102,10 @@ def _failed(block: Mapping[str, Any]) -> SpanSegment | None:
     if block.get("type") != "non_standard" or not isinstance(value, Mapping) or value.get("kind") != FAILED:
         return None
     return SpanSegment(str(value.get("modality")), str(value.get("caption")))
+
+
+def _is_call(given: BaseMessage) -> bool:
+    return isinstance(given, ToolMessage) or (isinstance(given, AIMessage) and bool(given.tool_calls))
 
 
 def _one_system(messages: list[Message]) -> list[Message]:

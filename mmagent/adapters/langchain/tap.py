@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 
 from langchain_core.messages.ai import UsageMetadata, add_usage
 
+from mmagent.adapters.langchain.foreign import Handover
 from mmagent.adapters.langchain.stop import Stop
 from mmagent.conversation import Conversation, MediaSegment, Policy, Said, Signal, SpanSegment, TextDelta, Usage
 from mmagent.model.reasoner import Reasoner
@@ -41,7 +43,7 @@ class Tap:
         self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None = None
     ) -> Iterator[Said]:
         """What the reasoner says, up to a stop sequence."""
-        said = self._reasoner.speak(conversation, policy, modalities, ctx)
+        said = _before_handover(self._reasoner.speak(conversation, policy, modalities, ctx))
         words: list[str] = []
         counted: Usage | None = None
         for piece in self._stop.cut(said):
@@ -75,6 +77,12 @@ class Tap:
             written = tokens(words)
         step = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
         self._usage = add_usage(self._usage, step)
+
+
+def _before_handover(said: Iterator[Said]) -> Iterator[Said]:
+    """What is said until tools of LangChain's have the word: that ends a reply as well."""
+    with suppress(Handover):
+        yield from said
 
 
 def tokens(text: str) -> int:

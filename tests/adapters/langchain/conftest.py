@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -48,3 +49,16 @@ def make_agent() -> Callable[..., Agent]:
         return Agent(reasoner, tools=[draw, hum, look, listen, *tools], engine=Engine(), **options)
 
     return make
+
+
+@pytest.fixture
+def local_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LangChain's suites download a picture and a sound, and mean nothing by which; they are made here."""
+    picture = Image(np.arange(192, dtype="uint8").reshape(8, 8, 3)).encode()
+    sound = Audio(np.linspace(-0.5, 0.5, 800, dtype="float32"), 8000).encode()
+
+    def get(url: str, **options: Any) -> httpx.Response:
+        return httpx.Response(200, content=sound if url.endswith(".wav") else picture)
+
+    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "mmagent")

@@ -314,8 +314,10 @@ def test_a_policy_forces_and_forbids(make_agent: Make) -> None:
 
 def test_an_option_that_there_is_not_is_refused(make_agent: Make) -> None:
     model = AgentChatModel(agent=make_agent("Yes."))
-    with pytest.raises(ConversationError, match=r"a call takes policy, temperature.*not tools"):
-        model.invoke("Hi", tools=[])
+    with pytest.raises(ConversationError, match=r"a call takes policy, temperature.*not top_p"):
+        model.invoke("Hi", top_p=0.5)
+    with pytest.raises(ConversationError, match="does not call tools"):
+        model.invoke("Hi", tools=[{"type": "function", "function": {"name": "x"}}])
     with pytest.raises(ConversationError, match="temperature"):
         AgentChatModel(agent=make_agent("Yes."), temperature=-1)
     with pytest.raises(IntakeError, match=r"write hosts=\['example.org'\]"):
@@ -329,7 +331,7 @@ def test_it_says_that_it_calls_no_foreign_tools(make_agent: Make) -> None:
         return "sun"
 
     model = AgentChatModel(agent=make_agent("Yes."))
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match="scripted does not call tools of LangChain's"):
         model.bind_tools([weather])
     with pytest.raises(NotImplementedError):
         model.with_structured_output({"title": "answer", "type": "object", "properties": {}})

@@ -18,6 +18,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "langchain.md"
 SUITES = {
     "TestChatModelUnit": "chat model, unit",
     "TestChatModelIntegration": "chat model, integration",
+    "TestCallingChatModelUnit": "chat model over a chat model that calls tools, unit",
+    "TestCallingChatModelIntegration": "chat model over a chat model that calls tools, integration",
     "TestToolUnit": "a tool that makes a picture, unit",
     "TestToolIntegration": "a tool that makes a picture, integration",
     "TestReadingToolUnit": "a tool that reads a picture, unit",
@@ -26,7 +28,10 @@ SUITES = {
     "TestGraphIntegration": "a graph with two outputs, integration",
 }
 
-FOREIGN = "an agent does not call LangChain's tools; it asks for media, and its own tools make them"
+FILES = ("test_langchain_suites.py", "test_langchain_foreign.py")
+CALLING = {"TestCallingChatModelUnit", "TestCallingChatModelIntegration"}
+
+FOREIGN = "only an agent that a chat model speaks for calls LangChain's tools"
 REASONS = {
     "init_from_env_params not specified.": "an agent takes nothing from the environment",
     "Model is not serializable.": "an agent holds an engine and tools, which are no JSON",
@@ -34,12 +39,12 @@ REASONS = {
     "Test requires tool calling.": FOREIGN,
     "Test requires tool calling support.": FOREIGN,
     "Test requires tool choice.": FOREIGN,
-    "Test requires structured output.": "it would go by tool calls or a JSON mode",
+    "Test requires structured output.": "it goes by calls of tools",
     "Test requires json mode support.": "an agent has no JSON mode",
     "Model does not support PDF inputs.": "no modality reads PDF; a user's own may",
-    "Model does not support image tool message.": f"the test binds a tool, and {FOREIGN.split(';')[0]}",
+    "Model does not support image tool message.": "results of LangChain's tools reach the model as words",
     "Model does not support PDF tool message.": "no modality reads PDF; a user's own may",
-    "Model does not explicitly support Anthropic inputs.": f"the test binds a tool, and {FOREIGN.split(';')[0]}",
+    "Model does not explicitly support Anthropic inputs.": FOREIGN,
     "VCR not set up.": "no request goes over a network, so there is none to record",
 }
 """Why a test that a suite skips does not apply, by what it says when it skips."""
@@ -60,12 +65,14 @@ class Outcome:
 def outcomes(report: Path) -> Iterator[Outcome]:
     for case in ElementTree.parse(report).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it a moment ago
         suite, test = case.attrib["classname"].rsplit(".", 1)[-1], case.attrib["name"].split("[")[0]
+        if suite not in SUITES:
+            continue
         assert case.find("failure") is None and case.find("error") is None, case.attrib
         skipped = case.find("skipped")
         if skipped is not None:
             yield Outcome(suite, test, REASONS[skipped.attrib["message"]])
         else:
-            yield Outcome(suite, test, RETURNS_AT_ONCE.get(test, ""))
+            yield Outcome(suite, test, "" if suite in CALLING else RETURNS_AT_ONCE.get(test, ""))
 
 
 def tables(found: Sequence[Outcome]) -> str:
@@ -88,7 +95,7 @@ def test_the_tables_are_what_the_suites_give(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "not weights", "--benchmark-disable", "-p", "no:cacheprovider",
-         f"--junitxml={report}", HERE / "test_langchain_suites.py"],
+         f"--junitxml={report}", *(HERE / name for name in FILES)],
         capture_output=True, text=True, cwd=PAGE.parent.parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
@@ -98,7 +105,7 @@ def test_the_tables_are_what_the_suites_give(tmp_path: Path) -> None:
 
 
 def test_every_suite_that_runs_offline_is_in_the_tables() -> None:
-    source = (HERE / "test_langchain_suites.py").read_text("utf-8")
+    source = "".join((HERE / name).read_text("utf-8") for name in FILES)
     classes = re.findall(r"^class (Test\w+)", source, flags=re.MULTILINE)
     assert set(classes) - set(SUITES) == {"TestPocketChatModelIntegration"}
 

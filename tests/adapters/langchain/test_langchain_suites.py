@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import httpx
 import numpy as np
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -20,7 +19,6 @@ from mmagent.adapters.langchain import AgentChatModel, as_tool
 from mmagent.model import ScriptedReasoner
 
 PICTURE = Image(np.arange(192, dtype="uint8").reshape(8, 8, 3))
-SOUND = Audio(np.linspace(-0.5, 0.5, 800, dtype="float32"), 8000)
 
 
 @tool(name="suite-draw.v1", cost=0.1)
@@ -49,6 +47,7 @@ def draw_and_look() -> GraphBuilder:
     return graph
 
 
+@pytest.mark.usefixtures("local_downloads")
 class ChatModel:
     """The model that both suites are given, and what it can do."""
 
@@ -67,6 +66,14 @@ class ChatModel:
         return {"agent": self.AGENT}
 
     @property
+    def has_tool_calling(self) -> bool:
+        return False
+
+    @property
+    def has_structured_output(self) -> bool:
+        return False
+
+    @property
     def supports_image_inputs(self) -> bool:
         return True
 
@@ -77,16 +84,6 @@ class ChatModel:
     @property
     def supports_video_inputs(self) -> bool:
         return True
-
-    @pytest.fixture(autouse=True)
-    def no_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The suite downloads a picture and a sound, and means nothing by which; they are made here."""
-
-        def get(url: str, **options: Any) -> httpx.Response:
-            return httpx.Response(200, content=SOUND.encode() if url.endswith(".wav") else PICTURE.encode())
-
-        monkeypatch.setattr(httpx, "get", get)
-        monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "mmagent")
 
 
 class TestChatModelUnit(ChatModel, ChatModelUnitTests):
