@@ -62,6 +62,13 @@ class ChatReasoner:
             price=spec.price, cost=spec.cost,
         )  # fmt: skip
 
+    def over(self, model: BaseChatModel) -> ChatReasoner:
+        """The same reasoner, speaking through another chat model."""
+        return ChatReasoner(
+            model, name=self.name, system=self.system, sees=self.sees, makes=self.makes, tools=self._tools,
+            price=self.price, cost=self.cost,
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         return f"ChatReasoner({self.name!r})"
 
