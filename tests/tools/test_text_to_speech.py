@@ -264,12 +264,12 @@ def test_a_text_is_said_sentence_by_sentence_with_a_preview_of_each(voices: Mapp
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_long_sentence_is_cut_between_words(voices: Mapping[str, Any], name: str) -> None:
-    text_to_speech = importlib.import_module("mmagent.tools.text_to_speech")
+    cut = importlib.import_module("mmagent.tools.text_to_speech.pieces").pieces
     voice, sentence = voices[name]._voice, "one two three " * 400
-    pieces = list(text_to_speech._pieces(sentence, voice))
+    pieces = list(cut(sentence, voice))
     assert len(pieces) > 1
     assert all(0 < len(piece) <= voice.longest for piece in pieces)
-    assert list(text_to_speech._pieces("x" * 5000, voice))  # even a word without end is said
+    assert list(cut("x" * 5000, voice))  # even a word without end is said
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -412,3 +412,9 @@ def test_pickled_weights_are_refused_unless_asked_for(
         loaded(model=str(folder))
     made = loaded(model=str(folder), pickle=True).run(Text(TEXT), listen())
     assert made == voices["vits"].run(Text(TEXT), listen())
+
+
+def test_results_can_be_kept_between_processes() -> None:
+    from mmagent.engine.code import code_of
+
+    assert code_of(registry.find("text-to-speech.v1")).whole
