@@ -123,10 +123,10 @@ def stable_diffusion_3() -> Any:
     tokenizer = small_tokenizer()
     return StableDiffusion3Pipeline(
         transformer=SD3Transformer2DModel(
-            sample_size=16, patch_size=2, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=4,
-            joint_attention_dim=32, caption_projection_dim=32, pooled_projection_dim=32, out_channels=4,
+            sample_size=16, patch_size=2, in_channels=16, num_layers=1, attention_head_dim=8, num_attention_heads=4,
+            joint_attention_dim=32, caption_projection_dim=32, pooled_projection_dim=32, out_channels=16,
         ),
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=_vae(shift_factor=0.06, scaling_factor=1.5),
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=_vae(16, shift_factor=0.06, scaling_factor=1.5),
         text_encoder=_clip(tokenizer, 16, pooled=True), tokenizer=tokenizer,
         text_encoder_2=_clip(tokenizer, 16, pooled=True), tokenizer_2=small_tokenizer(),
         text_encoder_3=None, tokenizer_3=None,

@@ -64,8 +64,13 @@ def painter(folder: Folder) -> Callable[[str], Any]:
 @pytest.fixture(scope="module")
 def direct(folder: Folder) -> Callable[[str], Any]:
     def load(name: str) -> Any:
-        family = "sdxl" if "XL" in name else "stable-diffusion"
-        pipe = getattr(diffusers, name).from_pretrained(folder(family), safety_checker=None)
+        named = {"StableDiffusionXL": "sdxl", "StableDiffusion3": "sd3", "Flux": "flux"}
+        family = next((family for start, family in named.items() if name.startswith(start)), "stable-diffusion")
+        lacking = {
+            "stable-diffusion": {"safety_checker": None},
+            "sd3": {"text_encoder_3": None, "tokenizer_3": None},
+        }.get(family, {})
+        pipe = getattr(diffusers, name).from_pretrained(folder(family), **lacking)
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
@@ -96,18 +101,27 @@ def test_it_paints_what_the_library_paints(painter: Any, direct: Any, ctx: Any) 
     assert made.describe() == {"width": 32, "height": 32, "channels": 3, "bits": 8}
 
 
-@pytest.mark.parametrize(("family", "name"), [("stable-diffusion", "StableDiffusion"), ("sdxl", "StableDiffusionXL")])
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("stable-diffusion", "StableDiffusion"),
+        ("sdxl", "StableDiffusionXL"),
+        ("sd3", "StableDiffusion3"),
+        ("flux", "Flux"),
+    ],
+)
 def test_with_a_picture_it_paints_over_it_and_with_a_mask_into_it(
     family: str, name: str, painter: Any, direct: Any, listen: Any
 ) -> None:
     mine, picture, mask = painter(family), scene(), half()
+    size = {} if family in ("stable-diffusion", "sdxl") else {"height": 32, "width": 32}
     over = mine.run(listen(), prompt=CAT, steps=4, image=picture, strength=0.6)
-    assert over == quietly(direct(f"{name}Img2ImgPipeline"), image=picture.pil(), strength=0.6)
+    assert over == quietly(direct(f"{name}Img2ImgPipeline"), image=picture.pil(), strength=0.6, **size)
     into = mine.run(listen(), prompt=CAT, steps=4, image=picture, mask=mask, strength=0.9)
     inpaint = direct(f"{name}InpaintPipeline")
     arguments = {"image": picture.pil(), "mask_image": mask.pil("L"), "height": 32, "width": 32, "strength": 0.9}
     assert into == quietly(inpaint, **arguments)
-    assert len({over, into, mine.run(listen(), prompt=CAT, steps=4)}) == 3
+    assert len({over, into, mine.run(listen(), prompt=CAT, steps=4, width=32, height=32)}) == 3
 
 
 def test_one_copy_of_the_weights_serves_every_task(painter: Any, ctx: Any) -> None:
