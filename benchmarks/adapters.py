@@ -242,7 +242,7 @@ def image_diffusion(folder: Path) -> Pair:
 def video_diffusion(folder: Path) -> Pair:
     """A Wan of 22 M parameters, two guided steps of 5 frames of 64 × 64 pixels."""
     import torch
-    from diffusers import WanTransformer3DModel
+    from diffusers import WanPipeline, WanTransformer3DModel
 
     from mmagent import Text
     from mmagent.diffusion import small_video
@@ -255,6 +255,7 @@ def video_diffusion(folder: Path) -> Pair:
         )
     )  # fmt: skip
     pipe.save_pretrained(folder)
+    pipe = WanPipeline.from_pretrained(folder)  # T5 has dropout where it is not loaded
     pipe.set_progress_bar_config(disable=True)
     tool: Any = load_tool("video-diffusion.v1", model=str(folder))
     size = {"width": 64, "height": 64}
