@@ -368,6 +368,18 @@ def test_modules_that_are_not_known_are_refused(folders: Folders, tmp_path: Path
         card_of(model=str(outside))
 
 
+def test_case_and_prompts_are_taken_as_the_encoder_takes_them(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
+    mean = {"pooling_mode_mean_tokens": True, "include_prompt": False}
+    folder = sentences(folders("clip-text"), tmp_path / "encoder", mean)
+    fields = {"max_seq_length": 9, "do_lower_case": True}
+    (folder / "sentence_bert_config.json").write_text(json.dumps(fields))
+    tool = loaded(model=str(folder))
+    assert tool.run(Text("LOUD AND LONG"), ctx) == tool.run(Text("loud and long"), ctx)
+    assert len(tool.run(Text("loud and long"), ctx).array) == 9
+    with pytest.raises(ModelError, match="leaves its prompt out of the pooling"):
+        card_of(model=str(folder), output="pooled", prompt="query: ")
+
+
 # -- ids
 
 

@@ -1,0 +1,201 @@
+"""Text encoders of transformers as one tool: sentence encoders, BERT and its kin, T5, the text towers of CLIP.
+
+Sentence encoders say in `modules.json`, the layout of sentence-transformers, how they pool; that is followed.
+Shapes: L tokens, states of width D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+from mmagent import Card, Context, Embedding, Text, Tool
+from mmagent.checkpoint import digest, load_part, load_pretrained, locate, slug
+from mmagent.errors import MediaError, ModelError
+
+from .pooling import POOLINGS, dense
+from .recipe import Recipe, recipe_of
+from .words import Words
+
+Scalar = str | int | float | bool | None
+
+TOWERS = {
+    "clip": "CLIPTextModel",
+    "clip_text_model": "CLIPTextModel",
+    "clap": "ClapTextModelWithProjection",  # the one class that finds its weights within the whole model's
+    "siglip": "SiglipTextModel",
+    "siglip2": "Siglip2TextModel",
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+}
+"""Models of which the text encoder is a part, by the type in their config; the others load as AutoModel."""
+
+UNMASKED = ("clip", "siglip")
+"""How the types begin that were trained, and are used by pipelines, without a mask over the padding."""
+
+
+class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory=500_000_000, needs=("extra:local",)):
+    """Encode text with a checkpoint of transformers; no text ever becomes one of the model's control tokens.
+
+    `model` is a folder or a hub id, `tokenizer` another one if the tokenizer lies elsewhere. `output`: `tokens`, a
+    state each; `pooled`, one vector; `projected`, the vector in the space that the model shares with its image or
+    audio encoder (CLIP, SigLIP, CLAP). `pooling` of `pooled`: `auto` is what the checkpoint's own modules say, else
+    the mean; `mean`, `max`, `cls` (the first state), `last`; `model`, its own pooler. `layer`: -1 the result, -2
+    what enters the last layer. Text of more than `length` tokens, the model's own limit if not given, is cut, and
+    progress says so; `padded` fills shorter text up with states that the mask leaves out. `prompt` is put before
+    the text. `space` names the space of the states; `pickle` allows weights that have to be unpickled.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        output: Literal["tokens", "pooled", "projected"] = "tokens",
+        pooling: Literal["auto", "mean", "cls", "max", "last", "model"] = "auto",
+        layer: int = -1,
+        length: int | None = None,
+        padded: bool = False,
+        prompt: str = "",
+        tokenizer: str | None = None,
+        space: str = "",
+        pickle: bool = False,
+        revision: str = "",
+    ) -> None:
+        self.model, self.revision, self.pickle, self.tokenizer = model, revision, pickle, tokenizer
+        self.output, self.pooling, self.layer, self.length = output, pooling, layer, length
+        self.padded, self.prompt = padded, prompt
+        own = output if output != "pooled" else "text.pooled"  # a model may pool pictures too, into another space
+        self.space = space or f"{slug(model)}.{own}{'' if layer == -1 else layer}"
+
+    @classmethod
+    def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+        asked = cast("TextEncoder", cls.make(settings))
+        made: dict[str, Scalar] = {"space": asked.space}
+        memory = 0
+        recipe = asked._recipe()
+        if recipe is not None:
+            whole = asked.output == "pooled" and asked.pooling == "auto" and recipe.pooled_width
+            made["width"] = recipe.joint if asked.output == "projected" else whole or recipe.width
+            made["tokens"] = asked._limit(recipe) if asked._fills(recipe) else None
+            memory = recipe.memory
+        if asked.output != "tokens":
+            made["tokens"] = 1
+        (states,) = cls.card.outputs
+        told = {name: value for name, value in made.items() if value is not None}
+        weights = digest(asked.model, revision=asked.revision)
+        return replace(
+            cls.card,
+            outputs=(replace(states, constraints=told),),
+            weights=weights,
+            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
+            memory=memory or cls.card.memory,
+        )
+
+    def load(self) -> None:
+        place = locate(self.model, revision=self.revision)
+        recipe = self._recipe()
+        if recipe is None:
+            raise ModelError(f"{self.model} holds no config.json; name a model that save_pretrained wrote")
+        folder: dict[str, Any] = {"subfolder": recipe.folder} if recipe.folder else {}
+        # CLIP's config tells the width of the shared space twice, and the outer one is true.
+        joint: dict[str, Any] = (
+            {"projection_dim": recipe.joint} if self.output == "projected" and recipe.kind == "clip" else {}
+        )
+        unneeded = () if self.pooling == "model" else ("pooler",)  # which many checkpoints leave out
+        self._encode = load_pretrained(
+            _class(recipe.kind, self.output), self.model, pickle=self.pickle, revision=self.revision,
+            optional=unneeded, **folder, **joint,
+        )  # fmt: skip
+        if recipe.kind == "clap" and self.output != "projected":
+            self._encode = self._encode.text_model
+        self._words = (
+            Words(load_part("AutoTokenizer", self.tokenizer))
+            if self.tokenizer
+            else Words(load_part("AutoTokenizer", self.model, revision=self.revision, **folder))
+        )
+        self._dense = [dense(place / path, self.pickle) for path in recipe.dense]
+        self._loaded = recipe
+        limit = self._limit(recipe)
+        if limit is not None and limit <= self._words.n_added:
+            raise ModelError(f"{self.model} puts {self._words.n_added} tokens around a text; length is more than that")
+
+    def unload(self) -> None:
+        del self._encode, self._words, self._dense, self._loaded
+
+    def run(self, text: Text, ctx: Context) -> Embedding:
+        import torch
+
+        recipe, limit = self._loaded, self._limit(self._loaded)
+        written = self.prompt + text.text
+        ids, n_cut = self._words.ids(written.lower() if recipe.lower else written, limit)
+        if n_cut:
+            ctx.progress(0.0, note=f"text cut to {len(ids)} tokens, {n_cut} left out")
+        if not ids:
+            raise MediaError(f"{self.card.name}: the text is empty, and {self.model} makes no token of it")
+        mask = [True] * len(ids)
+        if limit and self._fills(recipe):
+            ids, mask = self._words.fill(ids, limit)
+        inputs = {"input_ids": torch.tensor([ids])}
+        if not recipe.kind.startswith(UNMASKED):
+            inputs["attention_mask"] = torch.tensor([mask]).long()
+        with torch.inference_mode():
+            out = self._encode(**inputs, output_hidden_states=self.layer != -1)
+            states = (out.last_hidden_state if self.layer == -1 else out.hidden_states[self.layer])[0]  # [L, D]
+            if self.output != "tokens":
+                vector = self._pool(out, states[torch.tensor(mask)])
+                return Embedding(vector[None].numpy(), self.space)  # [1, D]
+        return Embedding(states.numpy(), self.space, mask)
+
+    def _pool(self, out: Any, states: Any) -> Any:
+        """The vector `[D]` of a text, from what the model gives out and its states `[L, D]` that count."""
+        if self.output == "projected":
+            found = getattr(out, "text_embeds", None)
+            return (out.pooler_output if found is None else found)[0]
+        auto = self.pooling == "auto"
+        how = self._loaded.pooling if auto else self.pooling
+        if how == "model":
+            own = getattr(out, "pooler_output", None)
+            if own is None:
+                raise ModelError(f"{self.model} has no pooler of its own; set pooling to mean, cls, max or last")
+            vector = own[0]
+        else:
+            vector = POOLINGS[how](states)
+        for layer in self._dense if auto else ():
+            vector = layer(vector)
+        return vector / vector.norm().clamp_min(1e-12) if auto and self._loaded.unit else vector
+
+    def _recipe(self) -> Recipe | None:
+        """What the checkpoint says of itself, None while it is not here; ModelError if the settings do not fit it."""
+        recipe = recipe_of(self.model, self.revision, self.tokenizer)
+        if recipe is None:
+            return None
+        n, layer = recipe.n_layers, self.layer
+        if self.output == "projected" and recipe.joint is None:
+            raise ModelError(f"{self.model} shares no space with an image or audio encoder; take pooled")
+        if layer != -1 and (self.output == "projected" or self.pooling == "model"):
+            raise ModelError(f"{self.model} makes its own vector of the last layer; leave layer at -1")
+        if n is not None and not -n - 1 <= layer <= n:
+            raise ModelError(f"{self.model} has {n} layers; layer is {-n - 1} … {n}, not {layer}")
+        if self.prompt and self.output == "pooled" and self.pooling == "auto" and not recipe.prompt_pooled:
+            raise ModelError(f"{self.model} leaves its prompt out of the pooling, which this tool cannot; set pooling")
+        if self.length is not None and not 1 <= self.length <= (recipe.longest or self.length):
+            raise ModelError(
+                f"{self.model} takes 1 … {recipe.longest or 'any number of'} tokens; length is {self.length}"
+            )
+        if self._fills(recipe) and self._limit(recipe) is None:
+            raise ModelError(f"{self.model} names no longest text to fill up to; set length")
+        return recipe
+
+    def _limit(self, recipe: Recipe) -> int | None:
+        return self.length or recipe.usual or recipe.longest
+
+    def _fills(self, recipe: Recipe) -> bool:
+        """Whether text is filled up to the limit: SigLIP knows no other, its vector is the state of the last place."""
+        return self.padded or recipe.kind.startswith("siglip")
+
+
+def _class(kind: str, output: str) -> str:
+    """The class of transformers that makes the output and loads no more than it has to."""
+    tower = TOWERS.get(kind, "AutoModel")
+    return f"{tower}WithProjection" if output == "projected" and tower == "CLIPTextModel" else tower
