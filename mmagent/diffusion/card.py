@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from mmagent import checkpoint
 from mmagent.card import Card, Port, Scalar
-from mmagent.diffusion.layout import Layout, layout
+from mmagent.diffusion.layout import NULL, Layout, layout
 
 STEPS = 50  # what most pipelines take unless told otherwise
 EMBEDS = ("prompt_embeds", "negative_prompt_embeds")
@@ -26,7 +27,7 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     found = layout(model, config=config, revision=revision)
     space = str(settings.get("space") or "") or f"{checkpoint.slug(model)}.text"
     inputs = tuple(_port(port, space, found) for port in card.inputs)
-    card = replace(card, inputs=inputs, weights=checkpoint.digest(model, revision=revision))
+    card = replace(card, inputs=inputs, weights=_digest(model, config, revision))
     if found is None:
         return card
     if not found.encodes and "prompt_embeds" in card.either:  # words mean nothing to it
@@ -36,6 +37,14 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
     seconds = found.seconds(steps if isinstance(steps, int) else STEPS, size)
     return replace(card, memory=found.memory, cost=float(f"{seconds:.2g}"))
+
+
+def _digest(model: str, config: str, revision: str) -> str:
+    """What tells results of this checkpoint from any other's: its own digest, and those of what it is used with."""
+    beside = Path(model).expanduser() / NULL
+    others = [config] if config else [str(beside)] if beside.is_file() else []
+    own = checkpoint.digest(model, revision=revision)
+    return "+".join([own, *map(checkpoint.digest, others)]) if own else ""
 
 
 def _port(port: Port, space: str, found: Layout | None) -> Port:

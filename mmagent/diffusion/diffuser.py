@@ -13,14 +13,13 @@ from typing import Any
 from mmagent import checkpoint
 from mmagent.context import Context
 from mmagent.diffusion.conditioning import Conditioning, Encoded, arguments, defaults, encode, null
-from mmagent.diffusion.layout import Layout, layout_of
+from mmagent.diffusion.layout import NULL, Layout, layout_of
 from mmagent.diffusion.loading import load_pipeline
 from mmagent.diffusion.schedulers import fresh
 from mmagent.diffusion.tasks import Task, sibling
 from mmagent.errors import ModelError
 from mmagent.media import Embedding, Media
 
-NULL = "null.npz"
 Look = Callable[[Any], Media | None]
 """Makes a preview of the latents that a pipeline holds, or None."""
 
@@ -140,6 +139,7 @@ class Diffuser:
         """
         with self._lock:
             ctx.check()
+            self._check_width(asked)
             pipe = self.pipe if task is None else self.task(task)
             known = defaults(pipe)
             told = arguments(pipe, asked, guidance, self._stored)
@@ -167,6 +167,14 @@ class Diffuser:
                     )
             finally:
                 pipe.scheduler = self._pattern  # which never runs
+
+    def _check_width(self, asked: Conditioning) -> None:
+        for name in ("prompt_embeds", "negative_prompt_embeds"):
+            given: Embedding | None = getattr(asked, name)
+            if given is not None and self.layout.width not in (None, given.array.shape[1]):
+                raise ModelError(
+                    f"{self.model} takes {name} {self.layout.width} wide, not {given.array.shape[1]} ({given.space})"
+                )
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """What the pipeline's own text encoders make of texts."""

@@ -16,6 +16,8 @@ from mmagent.checkpoint.files import weights
 from mmagent.errors import ModelError, Offline
 
 INDEX = "model_index.json"
+NULL = "null.npz"
+"""Beside it, for a checkpoint without a text encoder: the embedding of no prompt."""
 DENOISERS = ("unet", "transformer", "prior")
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 FLOPS = 40e9

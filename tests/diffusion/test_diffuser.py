@@ -175,6 +175,9 @@ def test_what_the_pipeline_does_not_take_is_told(diffuser: Load, listen: Any) ->
     pooled = Embedding(np.zeros((1, 16)), "x.pooled")
     with pytest.raises(ModelError, match="takes no pooled_prompt_embeds"):
         painted(mine, listen(), Conditioning(prompt_embeds=mine_states(mine), pooled_prompt_embeds=pooled))
+    narrow = Conditioning(prompt_embeds=Embedding(np.zeros((16, 8)), "other.text"))
+    with pytest.raises(ModelError, match=r"takes prompt_embeds 16 wide, not 8 \(other\.text\)"):
+        painted(mine, listen(), narrow)
     both = Conditioning(prompt=Text("a"), negative_prompt=Text("a"), negative_prompt_embeds=mine_states(mine))
     with pytest.raises(ModelError, match="give one of them"):
         painted(mine, listen(), both)

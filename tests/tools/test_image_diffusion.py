@@ -27,7 +27,7 @@ from mmagent import (
     tool,
 )
 from mmagent.diffusion import Trainable, save_small
-from mmagent.errors import Cancelled, GraphError, ModelError, RouteError
+from mmagent.errors import Cancelled, GraphError, ModelError, RouteError, RunError
 from mmagent.model import ScriptedReasoner
 from mmagent.registry import Registry, forget, registry
 from mmagent.router import route
@@ -155,6 +155,8 @@ def test_what_a_picture_is_needed_for_is_told(painter: Any, ctx: Any) -> None:
             mine.run(ctx, prompt=CAT, **options)
     with pytest.raises(ValueError, match=r"strength is above 0 and at most 1, not 1\.5"):
         mine.run(ctx, prompt=CAT, image=scene(), strength=1.5)
+    with pytest.raises(ValueError, match=r"of 4 steps, strength 0\.2 leaves none"):
+        mine.run(ctx, prompt=CAT, image=scene(), strength=0.2, steps=4)
     with pytest.raises(ModelError, match="no pipeline like PixArtAlphaPipeline that starts from a picture"):
         painter("pixart").run(ctx, prompt=CAT, image=scene())
 
@@ -189,6 +191,49 @@ def test_its_card_tells_what_the_checkpoint_takes(folder: Folder) -> None:
     assert Preset("plain", base, {"model": str(folder("sdxl"))}).card.inputs[1].constraints["space"] == "sdxl.text"
     unknown = Preset("later", base, {"model": "nobody/has-this"}).card
     assert unknown.weights == "" and unknown.inputs[1].constraints == {"space": "has-this.text"}
+
+
+def test_its_card_tells_results_apart_by_all_that_they_depend_on(folder: Folder, tmp_path: Path) -> None:
+    mine = Path(shutil.copytree(folder("stable-diffusion"), tmp_path / "mine"))
+
+    def weights(**settings: str) -> str:
+        return Preset("mine", registry.find("image-diffusion"), {"model": str(mine), **settings}).card.weights
+
+    before = weights()
+    assert before == weights() == Preset("m", registry.find("image-diffusion"), {"model": str(mine)}).card.weights
+    Embedding(np.zeros((16, 16)), "mine.text").save(mine / "null.npz")
+    stored = weights()
+    (mine / "scheduler" / "scheduler_config.json").write_text("{}")
+    assert len({before, stored, weights(), weights(config=str(folder("stable-diffusion")))}) == 4
+
+
+def test_a_picture_that_the_checkpoints_safety_checker_withholds_is_an_error(tmp_path: Path, ctx: Any) -> None:
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    from mmagent.diffusion import small
+    from mmagent.diffusion.loading import quiet
+
+    tower = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    seeing = {**tower, "image_size": 32, "patch_size": 16}
+    for strictness, withheld in ((2.0, False), (-2.0, True)):
+        with quiet():
+            checker = StableDiffusionSafetyChecker(
+                CLIPConfig(vision_config=seeing, text_config=tower, projection_dim=8)
+            )
+            for limit in (checker.concept_embeds_weights, checker.special_care_embeds_weights):
+                limit.data.fill_(strictness)  # the cosine above which a picture is withheld
+            size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+            parts = {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(**size)}
+            diffusers.StableDiffusionPipeline(**{**small.stable_diffusion().components, **parts}).save_pretrained(
+                tmp_path
+            )
+        mine: Any = load_tool("image-diffusion", model=str(tmp_path))
+        if withheld:
+            with pytest.raises(RunError, match="safety checker withholds this picture"):
+                mine.run(ctx, prompt=CAT, steps=1)
+        else:
+            assert mine.run(ctx, prompt=CAT, steps=1).width == 32
 
 
 @pytest.fixture
