@@ -121,5 +121,7 @@ def _refusal(model: str, maker: Any, error: Exception) -> Exception:
 
 
 def _first_line(error: Exception) -> str:
+    if type(error).__name__ == "UnpicklingError":  # torch's own text advises to run what is in the file
+        return "its pickled file holds more than tensors, which could run code and is never loaded"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0][:300]
