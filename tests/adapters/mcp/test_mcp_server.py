@@ -217,6 +217,7 @@ async def test_an_unknown_tool_or_resource_is_refused(connect: Connect) -> None:
             await client.read_resource("mmagent://media/image-1.png")
         with pytest.raises(MCPError, match="nothing is held at"):
             await client.read_resource("file:///etc/passwd")
+        assert links(await client.call_tool("scatter", {"image": PICTURE.data_uri()}))
         assert (await client.list_resources()).resources == []  # what was made for others is not shown
         [template] = (await client.list_resource_templates()).resource_templates
         assert template.uri_template == "mmagent://media/{file}"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mcp import MCPError
 
 from mmagent import Engine
 from mmagent.adapters.mcp import McpTools, RemoteTimeout, ServerGone, mcp_tools
+from mmagent.adapters.mcp.connection import Connection
+from mmagent.adapters.mcp.transport import program
 from mmagent.engine import CancelToken
 from mmagent.errors import Cancelled, CardError, MissingExtra, NodeFailed
 from mmagent.media import Text
@@ -60,9 +65,9 @@ def test_cancelling_a_run_cancels_the_request(
         tools.close()
 
 
-def test_a_server_that_falls_silent_is_given_up(their_command: list[str], call: Call, tmp_path: Path) -> None:
+def test_a_server_that_falls_silent_is_given_up(their_url: str, call: Call, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    with mcp_tools(command=their_command, timeout=0.5) as tools:
+    with mcp_tools(url=their_url, timeout=0.5) as tools:
         with pytest.raises(NodeFailed, match=r"tool linger: it showed no progress for 0\.5 s") as failure:
             call(tools["linger"], mark=Text(str(mark)))
         assert isinstance(failure.value.__cause__, RemoteTimeout)
@@ -80,6 +85,24 @@ def test_a_server_that_dies_is_started_again(their_command: list[str], call: Cal
         os.kill(int(second), signal.SIGKILL)
         time.sleep(0.3)  # between two calls, nobody has to be told
         assert len({first, second, str(call(tools["whoami"])).split()[0]}) == 3
+
+
+def test_a_session_that_has_died_is_never_given_out_again(their_command: list[str]) -> None:
+    @contextlib.asynccontextmanager
+    async def dial() -> AsyncIterator[Any]:
+        async with program(their_command, None, None)() as streams:
+            yield streams
+        await asyncio.sleep(0.3)  # a server that takes its time to end
+
+    connection = Connection("slow", dial, patience=30.0)
+    try:
+        first = connection.submit(connection.client).result()
+        assert connection.submit(connection.client).result() is first
+        with contextlib.suppress(MCPError):
+            connection.submit(first.call_tool, "die").result()
+        assert connection.submit(connection.client).result() is not first
+    finally:
+        connection.close()
 
 
 def test_a_server_that_is_killed_in_a_call_fails_every_call_of_its_own(
@@ -121,9 +144,10 @@ def test_an_http_server_that_died_is_found_again(
         assert isinstance(failure.value.__cause__, ServerGone)
         server.start()
         assert call(tools["roll"]) == Text("4")
-        server.kill()  # and between calls
-        server.start()
-        assert call(tools["roll"]) == Text("4")
+        if kind == "old":  # whose session is forgotten between two calls
+            server.kill()
+            server.start()
+            assert call(tools["roll"]) == Text("4")
 
 
 def test_closing_ends_what_runs_and_what_comes_later(
