@@ -97,7 +97,12 @@ def _searched(name: str) -> str | None:
         spec = PathFinder.find_spec(part, folders)
         if spec is None:
             return None
-        origin, folders = spec.origin, list(spec.submodule_search_locations or [])
+        origin = spec.origin
+        if spec.loader is None or origin is None:  # a namespace, whose own list of folders asks for its loaded parent
+            inside = [os.path.join(folder, parts[end - 1]) for folder in folders or sys.path]  # noqa: PTH118  # as above
+            folders = [folder for folder in inside if os.path.isdir(folder)]  # noqa: PTH112  # the same
+        else:
+            folders = list(spec.submodule_search_locations or [])
     return origin
 
 

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmagent.card import Card
-from mmagent.engine import Engine, Store
+from mmagent.engine import Engine, Store, source
 from mmagent.engine.code import code_of
 from mmagent.graph.builder import GraphBuilder
 from mmagent.media import Embedding, Text
@@ -77,6 +77,19 @@ def test_an_edited_tool_is_not_given_its_former_result(engine: Engine, build: Bu
 
 def test_tools_that_close_over_different_values_do_not_share_results(engine: Engine, build: Build) -> None:
     assert [output(engine, build, repeat(count)) for count in (2, 3, 2)] == [Text("aa"), Text("aaa"), Text("aa")]
+
+
+def test_a_module_in_folders_without_an_init_counts_though_nothing_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spread" / "inner").mkdir(parents=True)
+    (tmp_path / "spread" / "inner" / "part.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    first = source.stamp("spread.inner.part")
+    assert first is not None and first.sure
+    (tmp_path / "spread" / "inner" / "part.py").write_text("x = 22\n")
+    assert source.stamp("spread.inner.part") != first
+    assert "spread" not in sys.modules
 
 
 @pytest.fixture
