@@ -20,6 +20,9 @@
         ├── Offline          no source could be reached
         └── DigestMismatch   what came is not what was asked for
 
+Adapters add kinds of their own below these, where they can tell more: `mmagent.adapters.mcp` says which server
+failed, `mmagent.model.chat` what a chat model said.
+
 A message is one or two sentences: what is wrong, where, and what to do about it.
 """
 
