@@ -12,12 +12,14 @@ import pytest
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import PrivateAttr
 
 from mmagent import Agent, Engine, Image, Policy, Signal, Text, message
 from mmagent.conversation import Conversation, Said, SpanOpened, TextDelta, Usage
 from mmagent.errors import ConversationError, ModelError, UnknownName
 from mmagent.model import ChatReasoner, Reasoner, as_reasoner
-from mmagent.model.chat import AnswerError
+from mmagent.model.chat import AnswerError, PriceSpec
+from mmagent.model.chat.meter import Meter
 from mmagent.model.chat.scripted import Piece, ScriptedChat
 from mmagent.testing import blank, tone
 
@@ -100,6 +102,29 @@ def test_media_are_referred_to_by_number() -> None:
     assert [item.refs for item in said if isinstance(item, Signal)] == [(BLUE, RED)]
 
 
+def test_a_caption_may_hold_line_breaks_and_half_characters_are_replaced() -> None:
+    said = speak(scripted([("make_image", '{"caption": " a\n\\ud83d cat"}')]))
+    assert signals(said) == [("image", "a\n\ufffd cat")]
+
+
+class Kept(ScriptedChat):
+    """A model that keeps its stream, so that nobody but its reader closes it."""
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[AIMessageChunk]:
+        kept = self._kept = super().stream(*args, **kwargs)
+        return kept
+
+    _kept: Any = PrivateAttr(default=None)
+
+
+def test_a_reply_that_is_left_closes_the_models_stream() -> None:
+    model = Kept(script=[["One two three."]])
+    said = ChatReasoner(model).speak(Conversation([message("user", "Go.")]), Policy(), {})
+    assert next(said) == TextDelta("One") and model._kept.gi_frame is not None
+    said.close()  # type: ignore[attr-defined]  # it is a generator
+    assert model._kept.gi_frame is None
+
+
 # -- what may be asked for
 
 
@@ -124,6 +149,14 @@ def test_no_more_is_made_than_the_policy_allows_and_the_model_is_told() -> None:
     assert [item.content for item in told[:2]] == [
         "It is being made.", "Error: make_image: a reply may ask for 1 image and no more.",
     ]  # fmt: skip
+
+
+def test_refs_are_offered_where_there_are_media() -> None:
+    model = scripted(["Fine."])
+    for media in ((), (RED,)):
+        speak(model, None, *media)
+    offered = [set(bound["tools"][0]["function"]["parameters"]["properties"]) for _, bound in model.heard]
+    assert offered == [{"caption"}, {"caption", "refs"}]
 
 
 def test_what_is_forced_keeps_its_room_among_the_spans() -> None:
@@ -245,6 +278,16 @@ class Cut(ScriptedChat):
 def test_a_call_that_was_cut_off_says_what_cut_it() -> None:
     with pytest.raises(AnswerError, match=r"break off after '\{\"caption\": \"a c'; raise max_tokens"):
         speak(Cut(script=[[("make_image", '{"caption": "a c')]]))
+
+
+def test_tokens_are_told_where_every_request_was_counted() -> None:
+    meter = Meter(PriceSpec(input=1, output=2))
+    meter.begin()
+    meter.count(AIMessageChunk(content="", usage_metadata={"input_tokens": 5, "output_tokens": 0, "total_tokens": 5}))
+    meter.count(AIMessageChunk(content="", usage_metadata={"input_tokens": 0, "output_tokens": 7, "total_tokens": 7}))
+    assert meter.usage() == Usage(5, 7, 19e-6, "USD")
+    meter.begin()
+    assert meter.usage() == Usage(calls=2)
 
 
 # -- the reasoner
