@@ -9,7 +9,7 @@ import ast
 import os
 import sys
 from functools import lru_cache
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import resolve_name
 from pathlib import PurePath
 from typing import NamedTuple
@@ -94,11 +94,14 @@ def _searched(name: str) -> str | None:
         if loaded is not None and end < len(parts):
             folders = list(loaded)
             continue
-        spec = PathFinder.find_spec(part, folders)
+        try:
+            spec = PathFinder.find_spec(part, folders)
+        except KeyError:  # a namespace in one that is not loaded: its list of folders asks for its parent's
+            spec = ModuleSpec(part, None)
         if spec is None:
             return None
         origin = spec.origin
-        if spec.loader is None or origin is None:  # a namespace, whose own list of folders asks for its loaded parent
+        if origin is None:
             inside = [os.path.join(folder, parts[end - 1]) for folder in folders or sys.path]  # noqa: PTH118  # as above
             folders = [folder for folder in inside if os.path.isdir(folder)]  # noqa: PTH112  # the same
         else:
