@@ -119,11 +119,19 @@ TOOLS: list[ToolType] = [law_draw, law_hum]
 ENGINE = Engine()
 
 
-def test_two_pictures_in_a_row_stay_two(make_agent: Make) -> None:
-    agent = make_agent(Signal("image", "a"), Signal("image", "bb"))
-    for version in (None, "v1"):
-        model = AgentChatModel(agent=agent, output_version=version)
-        assert media_of(added(model.stream("Hi"))) == media_of(model.invoke("Hi")) == list(agent("Hi").parts)
+@pytest.mark.parametrize("version", [None, "v1"])
+def test_two_pictures_in_a_row_stay_two(make_agent: Make, version: str | None) -> None:
+    agent = make_agent("One", Signal("image", "a"), Signal("image", "bb"), "two")
+    model = AgentChatModel(agent=agent, output_version=version)
+    made = [part for part in agent("Hi").parts if isinstance(part, Image)]
+    for message in (model.invoke("Hi"), added(model.stream("Hi"))):
+        assert kinds(message) == ["text", "image", "image", "text"] and media_of(message) == made
+
+
+def test_the_events_of_a_stream_keep_the_order(make_agent: Make) -> None:
+    model = AgentChatModel(agent=make_agent("One", Signal("image", "a"), Signal("image", "bb"), "two"))
+    message = model.stream_events("Hi", version="v3").output
+    assert kinds(message) == ["text", "image", "image", "text"] and len(media_of(message)) == 2
 
 
 def test_words_stream_one_by_one_and_wait_for_the_medium_before_them(make_agent: Make) -> None:

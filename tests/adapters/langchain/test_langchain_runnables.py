@@ -162,7 +162,15 @@ def test_the_chunks_of_words_add_up_to_the_whole(text: str, keep: bool) -> None:
 ENGINE = Engine()
 
 
-@pytest.mark.parametrize("what", [sharpen, paint, halve, a_graph()], ids=str)
+def words_and_picture() -> GraphBuilder:
+    graph = GraphBuilder("words-and-picture")
+    prompt = graph.input("prompt", Text)
+    graph.output("words", graph.add("tell", tell, prompt=prompt))
+    graph.output("sharp", graph.add("sharpen", sharpen, prompt=prompt))
+    return graph
+
+
+@pytest.mark.parametrize("what", [sharpen, paint, halve, a_graph(), words_and_picture()], ids=str)
 def test_the_chunks_add_up_to_the_outputs(what: Any) -> None:
     made = as_runnable(what)
     assert added(made.stream("some words")) == made.invoke("some words")
