@@ -158,6 +158,15 @@ def test_audioldm_2_makes_the_second_embedding_of_the_first(tool: Load, listen: 
         tool("spectrogram").run(listen(), prompt=RED, generated_prompt_embeds=generated(sound, RED.text))
 
 
+def test_states_that_do_not_count_change_nothing(tool: Load, listen: Listen) -> None:
+    sound = tool("audioldm2")
+    (red,) = sound.condition([RED.text])
+    longer = Embedding(np.pad(red.array, ((0, 9), (0, 0)), constant_values=7.0), red.space, np.pad(red.mask, (0, 9)))
+    told = {"steps": 2, "seconds": SECONDS, "generated_prompt_embeds": generated(sound, RED.text), **LOUD}
+    made = [sound.run(listen(), prompt_embeds=given, negative_prompt=BLUE, **told) for given in (red, longer)]
+    np.testing.assert_allclose(made[0].array, made[1].array, atol=1e-5)
+
+
 def test_a_checkpoint_that_names_the_language_model_without_its_head_runs_too(
     tool: Load, folder: Callable[[str], str], tmp_path: Path, listen: Listen
 ) -> None:

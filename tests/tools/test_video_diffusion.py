@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "text-to-video-sd": {"frames": 3},
 }
 NAMES = {"guidance": "guidance_scale", "frames": "num_frames"}
-RED, BLUE = Text("a red balloon"), Text("a blue dog")
+RED, BLUE = Text("a red balloon"), Text("a blue dog and a house")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,11 @@ def test_words_and_embeddings_go_together(family: str, tool: Load, listen: Liste
     red, blue = video.condition([RED.text, BLUE.text])
     words = video.run(listen(), prompt=RED, negative_prompt=BLUE, **told)
     _almost(video.run(listen(), prompt_embeds=red, negative_prompt=BLUE, **told), words)
-    _almost(video.run(listen(), prompt=RED, negative_prompt_embeds=blue, **told), words)
+    if family == "latte":  # which takes the states that count, of both as many
+        with pytest.raises(ModelError, match="only in one length"):
+            video.run(listen(), prompt=RED, negative_prompt_embeds=blue, **told)
+    else:
+        _almost(video.run(listen(), prompt=RED, negative_prompt_embeds=blue, **told), words)
 
 
 def _almost(one: Video, other: Video) -> None:
@@ -122,7 +126,18 @@ def _almost(one: Video, other: Video) -> None:
     assert np.abs(one.array.astype(int) - other.array).max() <= 1
 
 
-@pytest.mark.parametrize("family", ["wan", "text-to-video-sd"])
+def test_wan_takes_any_number_of_states_and_fills_up_as_its_pipeline_does(tool: Load, listen: Listen) -> None:
+    told = {"steps": 2, **SETTINGS["wan"]}
+    (red,) = tool("wan").condition([RED.text])
+    words = tool("wan").run(listen(), prompt=RED, **told)
+    few = Embedding(red.array[red.mask], red.space)
+    assert len(few.array) < 10 < len(red.array)
+    _almost(tool("wan").run(listen(), prompt_embeds=few, **told), words)
+    loud = Embedding(np.where(red.mask[:, None], red.array, 9.0), red.space, red.mask)
+    _almost(tool("wan").run(listen(), prompt_embeds=loud, **told), words)
+
+
+@pytest.mark.parametrize("family", ["wan", "cogvideox", "text-to-video-sd"])
 def test_each_step_tells_progress_and_shows_the_middle_frame(family: str, tool: Load, listen: Listen) -> None:
     ctx = listen()
     tool(family).run(ctx, prompt=RED, steps=3, **SETTINGS[family])
