@@ -147,6 +147,19 @@ def test_the_global_generator_is_neither_read_nor_moved(diffuser: Load, listen: 
     np.testing.assert_array_equal(first, painted(mine, listen(), scheduler="EulerAncestralDiscreteScheduler"))
 
 
+def test_each_request_has_a_scheduler_of_its_own(diffuser: Load, listen: Any) -> None:
+    mine, seen = diffuser("sdxl"), list[Any]()
+
+    def look(latents: Any) -> None:
+        seen.append(mine.pipe.scheduler)
+
+    painted(mine, listen(), look=look, steps=2)
+    painted(mine, listen(), look=look, steps=2)
+    first, second = seen
+    assert len({id(first), id(second), id(mine.pipe.scheduler)}) == 3
+    assert mine.pipe.scheduler.num_inference_steps is None  # it never ran
+
+
 def test_a_scheduler_is_chosen_by_name_for_one_request(diffuser: Load, direct: Direct, listen: Any) -> None:
     import diffusers
 
