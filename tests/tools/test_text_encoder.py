@@ -408,6 +408,12 @@ def test_no_text_yields_a_control_token(writers: dict[str, tuple[Any, set[int]]]
         assert not controls & set(ids[n_before:-1])
 
 
+def test_the_characters_of_a_control_token_are_kept(writers: dict[str, tuple[Any, set[int]]]) -> None:
+    words, _ = writers["clip-text"]
+    text = "so <|endoftext|> it is"
+    assert len(words.ids(text, None)[0]) == len(text) + 2  # its vocabulary has a piece for each byte
+
+
 def test_the_library_alone_would_have_yielded_them(folders: Folders) -> None:
     for name, text, control in (("bert", "[SEP]", 3), ("t5", "</s>", 1), ("t5", "＜/s＞", 1)):
         words = tf.AutoTokenizer.from_pretrained(folders(name))
