@@ -222,18 +222,20 @@ def spectrum_to_speech(folder: Path) -> Pair:
 def image_diffusion(folder: Path) -> Pair:
     """A Stable Diffusion of 22 M parameters, two guided steps of 64 × 64 pixels."""
     import torch
+    from diffusers import StableDiffusionPipeline
 
     from mmagent import Text
     from mmagent.diffusion import small
 
-    pipe = small.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=32)
-    pipe.save_pretrained(folder)
+    made = small.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=32)
+    made.save_pretrained(folder)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     pipe.set_progress_bar_config(disable=True)
     tool: Any = load_tool("image-diffusion.v1", model=str(folder))
 
     def library() -> Any:
-        made = pipe("a red cat", num_inference_steps=2, generator=torch.Generator().manual_seed(Unheard.seed))
-        return np.asarray(made.images[0])
+        painted = pipe("a red cat", num_inference_steps=2, generator=torch.Generator().manual_seed(Unheard.seed))
+        return np.asarray(painted.images[0])
 
     return Pair(lambda: tool.run(Unheard(), prompt=Text("a red cat"), steps=2).array, library)
 
