@@ -14,7 +14,7 @@ from mmagent import Card, Constraint, Context, Speech, Text, Tool
 from mmagent.checkpoint import digest, locate
 from mmagent.errors import Offline
 
-from .account import RATE, Account, Ask, subtitles
+from .account import RATE, Account, Ask, hint, subtitles
 from .backends import NEEDS, check, chosen, listener
 from .checkpoints import code_of, look, tag_of
 
@@ -100,9 +100,8 @@ class Whisper(
         asked = {"language": language, "task": task, "beam_size": beam_size, "temperature": temperature, "vad": vad}
         check(self._found, self._backend, asked)
         code = code_of(language) or ("" if self._found.multilingual else "en")
-        # A hint is text: what looks like one of Whisper's own tokens is taken apart.
-        hint = prompt.text.strip().replace("<|", "< |") if prompt is not None else ""
-        ask = Ask(code or None, task, timestamps == "word", beam_size, temperature, vad, hint or None, ctx.seed)
+        before = hint(prompt.text) if prompt is not None else ""
+        ask = Ask(code or None, task, timestamps == "word", beam_size, temperature, vad, before or None, ctx.seed)
         account = Account(ctx, speech.seconds, code)
         account.again()
         samples = speech.mono()

@@ -56,19 +56,17 @@ class Account:
         """Say that the call is still at work."""
         self.reach(self._at)
 
-    def say(self, text: str) -> None:
-        """Publish words as they are known; the first of them without the space that Whisper puts before it."""
-        text = text if self._said else text.lstrip()
-        if text:
-            self.ctx.token(text)
-            self._said += text
+    def publish(self, text: str) -> None:
+        """Publish what is new in `text`, all that was heard so far."""
+        text = text.strip()
+        if len(text) > len(self._said) and text.startswith(self._said):
+            self.ctx.token(text[len(self._said) :])
+            self._said = text
 
     def hear(self, piece: Piece) -> None:
-        """Take in the next piece; its words are published unless they were already."""
+        """Take in and publish the next piece."""
         self.pieces.append(piece)
-        whole = self.text
-        if whole.startswith(self._said):
-            self.say(whole[len(self._said) :])
+        self.publish(self.text)
         self.reach(piece.end)
 
     @property
@@ -83,6 +81,15 @@ class Listener(Protocol):
     def hear(self, samples: Any, ask: Ask, account: Account) -> None:
         """Put into the account what is said in `samples`, float32 `[T]` at 16 kHz, and in which language."""
         ...
+
+
+def hint(prompt: str) -> str:
+    """A prompt in which what looks like one of Whisper's own tokens is plain text.
+
+    >>> hint(" Tea <|endoftext|> ")
+    'Tea < |endoftext|>'
+    """
+    return prompt.strip().replace("<|", "< |")
 
 
 def subtitles(pieces: Sequence[Piece], *, words: bool) -> str:

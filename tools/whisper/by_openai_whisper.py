@@ -53,17 +53,24 @@ class OpenAIWhisper:
 def _watching(model: Any, account: Account) -> Iterator[None]:
     """Tell the account of each window that is begun, and look at each token whether the call should stop.
 
-    The library says nothing while it is at work. It calls `model.decode` for every window, with what was heard
-    before as the prompt.
+    The library says nothing while it is at work. It calls `model.decode` for every window, with the ids of the
+    prompt and of all that was heard before.
     """
-    decode, windows = model.decode, 0
+    import torch
+    import whisper
+
+    tokens = whisper.tokenizer.get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
+    decode, windows, hint = model.decode, 0, 0
 
     def begin(mel: Any, options: Any) -> Any:
-        nonlocal windows
+        nonlocal windows, hint
+        hint = hint if windows else len(options.prompt)
+        account.publish(tokens.decode([token for token in options.prompt[hint:] if token < tokens.eot]))
         account.reach(windows * 30.0)
         windows += 1
         return decode(mel, options)
 
+    n_threads = torch.get_num_threads()
     model.decode = begin
     hook = model.decoder.register_forward_pre_hook(lambda *_: account.ctx.check())
     try:
@@ -71,3 +78,5 @@ def _watching(model: Any, account: Account) -> Iterator[None]:
     finally:
         hook.remove()
         del model.decode
+        if torch.get_num_threads() != n_threads:  # numba, which times words, sets them to all processors
+            torch.set_num_threads(n_threads)
