@@ -83,7 +83,11 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
             made["tokens"] = 1
         (states,) = cls.card.outputs
         told = {name: value for name, value in made.items() if value is not None}
-        weights = digest(asked.model, revision=asked.revision)
+        digests = [
+            digest(asked.model, revision=asked.revision),
+            *([digest(asked.tokenizer)] if asked.tokenizer else []),
+        ]
+        weights = "+".join(digests) if all(digests) else ""
         return replace(
             cls.card,
             outputs=(replace(states, constraints=told),),
@@ -151,7 +155,8 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         """The vector `[D]` of a text, from what the model gives out and its states `[L, D]` that count."""
         if self.output == "projected":
             found = getattr(out, "text_embeds", None)
-            return (out.pooler_output if found is None else found)[0]
+            vector = (out.pooler_output if found is None else found)[0]
+            return vector / vector.norm() if self._loaded.kind == "clap" else vector  # as the library compares them
         auto = self.pooling == "auto"
         how = self._loaded.pooling if auto else self.pooling
         if how == "model":

@@ -5,8 +5,7 @@ Each call draws its random numbers from a generator of its own, so that calls at
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, cast
 
@@ -56,7 +55,7 @@ class TextToSpeech(
         parts = [digest(asked.model, revision=asked.revision)]
         parts += [digest(asked.vocoder)] if asked.vocoder else []
         parts += [digest(str(path)) for path in voice_files(asked.voice, asked.model, asked.revision)]
-        weights = _joined(parts)
+        weights = "+".join(parts) if all(parts) else ""
         return replace(
             cls.card,
             inputs=inputs,
@@ -98,9 +97,3 @@ class TextToSpeech(
                 said.append(samples.reshape(-1).float().numpy())
                 ctx.preview(Speech(said[-1], self._voice.rate))
         return Speech(np.concatenate(said), self._voice.rate)
-
-
-def _joined(digests: Sequence[str]) -> str:
-    if not all(digests):
-        return ""  # something is not here yet
-    return digests[0] if len(digests) == 1 else hashlib.sha256("\0".join(digests).encode()).hexdigest()
