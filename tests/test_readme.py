@@ -52,7 +52,13 @@ def test_the_commands_run(folder: Path, command: str) -> None:
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("page", ["tools.md", "graphs.md"])
+ELSEWHERE = {"chat-models.md", "langchain.md", "mcp.md"}
+"""Pages whose tests run their snippets and more."""
+
+PAGES = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if blocks("python", path.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
 def test_the_snippets_of_the_docs_run(tmp_path: Path, page: str) -> None:
     script = tmp_path / "snippets.py"
     script.write_text("\n".join(blocks("python", (ROOT / "docs" / page).read_text("utf-8"))), "utf-8")
