@@ -155,6 +155,8 @@ def test_refs_are_offered_where_there_are_media() -> None:
     model = scripted(["Fine."])
     for media in ((), (RED,)):
         speak(model, None, *media)
+    told = ["numbered in square brackets" in str(messages[0].content) for messages, _ in model.heard]
+    assert told == [False, True]
     offered = [set(bound["tools"][0]["function"]["parameters"]["properties"]) for _, bound in model.heard]
     assert offered == [{"caption"}, {"caption", "refs"}]
 
@@ -251,7 +253,9 @@ def test_a_tool_that_may_be_named_is_named() -> None:
 def test_an_answer_without_anything_is_told_once(nothing: list[Piece]) -> None:
     model = scripted(nothing, ["Now."])
     assert words(speak(model)) == "Now."
-    assert str(model.heard[1][0][-1].content).startswith("Your answer was empty")
+    told = model.heard[1][0]
+    assert str(told[-1].content).startswith("Your answer was empty")
+    assert not any(isinstance(item, AIMessage) for item in told), "some providers refuse an empty message"
     with pytest.raises(AnswerError, match="neither words nor a tool call"):
         speak(scripted(nothing))
 

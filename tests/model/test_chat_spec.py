@@ -164,7 +164,7 @@ class Overloaded(Exception):
 
 @pytest.mark.parametrize(
     ("error", "why"),
-    [(Overloaded(401), "key"), (Overloaded(429), "limit"), (Overloaded(529), "server"), (Overloaded(422), "request"),
+    [(Overloaded(401), "key"), (Overloaded(429), "limit"), (Overloaded(500), "server"), (Overloaded(529), "server"), (Overloaded(422), "request"),
      (TimeoutError(), "timeout"), (BrokenPipeError(), "connection"), (KeyError("x"), "other")],
 )  # fmt: skip
 def test_what_an_exception_means_is_told_by_its_class_and_status(error: Exception, why: str) -> None:
