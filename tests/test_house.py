@@ -50,9 +50,7 @@ LAYERS = [
 ]
 """Lower rooms first: a room imports itself and rooms to its left. docs/architecture.md says what each is for."""
 
-PUBLIC = {
-    f"mmagent{module}" for module in ("", ".tool", ".media", ".errors", ".fetch", ".checkpoint", ".diffusion")
-}
+PUBLIC = {f"mmagent{module}" for module in ("", ".tool", ".media", ".errors", ".fetch", ".checkpoint", ".diffusion")}
 """Modules that tools may import."""
 
 FREE = {"__init__", "__main__"}
@@ -115,7 +113,7 @@ def test_the_core_imports_no_tool() -> None:
 
 
 def test_tools_import_only_public_names() -> None:
-    for path in sorted((ROOT / "tools").glob("*.py")):
+    for path in sorted((ROOT / "tools").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mmagent"):
                 assert node.module in PUBLIC, f"{path}: {node.module}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmagent import Constraint, Embedding, Image, MMAgentError, Preset, Signal, 
 from mmagent.card import Card, Port, Scalar
 from mmagent.conformance import check as conform
 from mmagent.conversation import Policy
-from mmagent.engine import Engine
+from mmagent.engine import Engine, Store
 from mmagent.errors import BrokenTool, CardError, GraphError
 from mmagent.graph.builder import GraphBuilder
 from mmagent.graph.library import Library
@@ -134,8 +135,8 @@ def test_a_line_that_is_wrong_is_listed_with_the_reason_and_breaks_no_other(
     ((name, broken),) = listed.items()
     assert reason in broken
     if name not in ("squares", "Mine"):
-        with pytest.raises(BrokenTool, match="cannot be used"):
-            Registry().find(name)
+        with pytest.raises((BrokenTool, CardError), match=re.escape(reason)):
+            Registry().card(name)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("- a\n- b", "holds list"), ("a: [", "no YAML"), ("\xff", "no YAML")])
@@ -177,6 +178,116 @@ def test_a_kept_check_is_made_again_when_the_model_changes(shelf: Path) -> None:
     assert library.checked(spec) is library.checked(spec)
     (shelf / "small.json").write_text(json.dumps({"width": 40}))
     assert library.checked(spec).output_ports["out"].constraints["width"] == 40
+
+
+def test_weights_that_change_under_a_running_engine_are_loaded_anew_and_stored_as_themselves(
+    shelf: Path, tmp_path: Path
+) -> None:
+    (shelf / "mine.yaml").write_text("mine: {tool: squares, model: ./small.json}")
+    builder = GraphBuilder("encode")
+    builder.output("out", builder.add("n", "mine", image=builder.input("picture", Image)))
+    spec = builder.build()
+
+    def width(engine: Engine) -> int:
+        library = Library(Registry())
+        made = engine.run(library.checked(spec), {"picture": picture()}, registry=library.registry).outputs["out"]
+        assert isinstance(made, Embedding)
+        return int(made.array.shape[1])
+
+    engine = Engine(store=Store(tmp_path / "store"))
+    assert width(engine) == 3
+    (shelf / "small.json").write_text(json.dumps({"width": 40}))
+    assert width(engine) == 40
+    (shelf / "small.json").write_text(json.dumps({"width": 3}))
+    assert width(engine) == 3
+    engine.close()
+    assert width(Engine(store=Store(tmp_path / "store"))) == 3
+
+
+def test_presets_of_one_tool_with_equal_settings_share_what_is_loaded() -> None:
+    loads: list[str] = []
+
+    class Heavy(Tool):
+        def __init__(self, model: str = "a") -> None:
+            self.model = model
+
+        def load(self) -> None:
+            loads.append(self.model)
+
+        def run(self, text: Text) -> Text:
+            return Text(text.text + self.model)
+
+    builder = GraphBuilder("both")
+    text = builder.input("text", Text)
+    for name, model in (("one", "b"), ("two", "b"), ("three", "c")):
+        builder.output(name, builder.add(name, Preset(name, Heavy, {"model": model}), text=text))
+    result = Engine().run(builder.checked(), {"text": Text("x")}, registry=builder.registry)
+    assert result.outputs == {"one": Text("xb"), "two": Text("xb"), "three": Text("xc")}
+    assert sorted(loads) == ["b", "c"]
+
+
+def test_a_card_that_says_it_is_not_cacheable_with_these_settings_is_not_cached() -> None:
+    class Calls(list[str]):
+        """What a list holds would be part of what the tool is."""
+
+    calls = Calls()
+
+    class Fickle(Tool):
+        @classmethod
+        def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+            return replace(cls.card, cacheable=settings["known"] is True)
+
+        def __init__(self, known: bool = False) -> None:
+            self.known = known
+
+        def run(self, text: Text) -> Text:
+            calls.append(text.text)
+            return text
+
+    for known, expected in ((False, 2), (True, 3)):
+        engine, builder = Engine(), GraphBuilder("fickle")
+        builder.output("out", builder.add("n", Fickle, text=builder.input("text", Text), known=known))
+        for _ in range(2):
+            engine.run(builder.checked(), {"text": Text("a")}, registry=builder.registry)
+        assert len(calls) == expected
+
+
+def test_a_fallback_keeps_its_own_model(shelf: Path) -> None:
+    (shelf / "other.json").write_text(json.dumps({"width": 3}))
+    (shelf / "mine.yaml").write_text("backup: {tool: squares, model: ./other.json, layer: -1}")
+    builder = GraphBuilder("encode")
+    node = builder.add(
+        "n",
+        "squares",
+        {"fallback": ["backup"]},
+        image=builder.input("picture", Image),
+        model=str(shelf / "small.json"),
+        times=4,
+    )
+    builder.output("out", node)
+    (fallback,) = builder.checked().nodes[0].fallbacks
+    assert fallback.settings == {"model": str(shelf / "other.json"), "layer": -1, "times": 4}
+
+
+def test_a_card_that_cannot_be_told_is_an_error_of_ours(shelf: Path) -> None:
+    (shelf / "small.json").write_text('{"width": ')
+    builder = GraphBuilder("encode")
+    node = builder.add("n", "squares", image=builder.input("picture", Image), model=str(shelf / "small.json"))
+    builder.output("out", node)
+    with pytest.raises(GraphError, match=r"cannot tell its card: JSONDecodeError"):
+        builder.checked()
+
+
+def test_a_preset_whose_model_is_gone_hides_no_other_tool(shelf: Path) -> None:
+    registry = Registry()
+    squares = registry.find("squares")
+    registry.add(Preset("mine", squares, {"model": str(shelf / "small.json")}))
+    (shelf / "small.json").unlink()
+    assert registry.get("resize") is not None
+    assert registry.get("mine") is not None
+    listed = {item.name: item.broken for item in registry.listings()}
+    assert "is not there" in listed["mine.v1"]
+    assert "mine.v1" not in {card.name for card in registry.cards()}
 
 
 class Paint(Tool, name="paint.v1", either=("prompt", "prompt_embeds")):

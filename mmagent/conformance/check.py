@@ -109,6 +109,8 @@ def settings(subject: Subject) -> str:
             for value in _alternatives(item, subject.settings[item.name]):
                 tried += 1
                 chosen = {**subject.settings, item.name: value}
+                if item.at == "load" and _refused(subject, chosen):
+                    continue
                 inputs = replace(subject, settings=chosen).inputs()
                 try:
                     if item.at == "load":
@@ -186,6 +188,15 @@ def _at_once(call: Callable[[int], list[str]]) -> list[list[str]]:
 
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(start, range(THREADS)))
+
+
+def _refused(subject: Subject, settings: Mapping[str, Scalar]) -> bool:
+    """Whether the tool's card says that it does not take these settings: not every checkpoint has every part."""
+    try:
+        subject.tool.card_for(settings)
+    except MMAgentError:
+        return True
+    return False
 
 
 def _media(inputs: Mapping[str, Value]) -> list[Media]:

@@ -47,7 +47,7 @@ class Subject:
         if self.file is not None:
             return True
         try:
-            return registry.find(self.card.name) is self.tool
+            return registry.find(self.card.name) == self.tool
         except RegistryError:
             return False
 

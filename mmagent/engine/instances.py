@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmagent.engine.variant import Variant
 from mmagent.errors import RunError
+from mmagent.tool import Preset
 
 if TYPE_CHECKING:
     from mmagent.engine.job import Job
@@ -136,27 +137,39 @@ class Slot:
 
 
 class Instances:
-    """Every loaded tool of an engine, by tool and load settings."""
+    """Every loaded tool of an engine, by tool and load settings; a preset is its tool with other settings.
+
+    One whose weights have changed since is loaded anew, and unloaded once its last call has ended.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._slots: dict[object, Slot] = {}
+        self._slots: dict[object, tuple[str, Slot]] = {}
 
     def slot(self, variant: Variant) -> Slot:
         """Where the instance for that variant is, or will be."""
-        key = (variant.tool, variant.load_settings)
+        tool = variant.tool
+        while isinstance(tool, Preset):
+            tool = tool.base
+        key, weights = (tool, variant.load_settings), variant.card.weights
         found = self._slots.get(key)
-        if found is None:
-            with self._lock:
-                found = self._slots.setdefault(key, Slot(variant))
-        return found
+        if found is not None and found[0] == weights:
+            return found[1]
+        with self._lock:
+            found = self._slots.get(key)
+            if found is None or found[0] != weights:
+                old, found = found, (weights, Slot(variant))
+                self._slots[key] = found
+                if old is not None:
+                    old[1].unload()
+        return found[1]
 
     def close(self) -> list[RunError]:
         """Unload them all; what went wrong with any of them."""
         with self._lock:
             slots, self._slots = self._slots, {}
         errors = []
-        for slot in slots.values():
+        for _, slot in slots.values():
             try:
                 slot.unload()
             except Exception as cause:

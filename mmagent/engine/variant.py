@@ -52,7 +52,6 @@ class _Found:
 
     tool: ToolType
     at_load: frozenset[str]
-    cached: bool
     code: str
     whole: bool
     function: Any
@@ -109,8 +108,8 @@ class Variants:
             function=found.function,
             returns=returns,
             on_loop=card.call.startswith("async"),
-            cached=found.cached,
-            stored=found.cached and found.whole and card.cost >= DISK_COST,
+            cached=card.cacheable and not card.inline,
+            stored=card.cacheable and not card.inline and found.whole and card.cost >= DISK_COST,
             plain=single and card.inline and not card.context and found.function is not None,
             output=ports[0].name,
             fits=returns[0].types,
@@ -120,14 +119,13 @@ class Variants:
 def _find(registry: Registry, name: str) -> _Found:
     tool = registry.find(name)
     card = tool.card
-    cached = card.cacheable and not card.inline
     at_load = frozenset(setting.name for setting in card.settings if setting.at == "load")
     code, whole = "", True
     if _names_results(card):
         from mmagent.engine.code import code_of  # as late as that: it takes long to import
 
         code, whole = code_of(tool)
-    return _Found(tool, at_load, cached, code, whole, _function(tool))
+    return _Found(tool, at_load, code, whole, _function(tool))
 
 
 def _names_results(card: Card) -> bool:

@@ -160,7 +160,7 @@ def _fallbacks(work: Work, name: str, node: NodeSpec, card: Card) -> tuple[Fallb
         if not isinstance(rest, ToolCard):
             work.fault(name, "fallback", "a tool", f"the graph {other}", "name a tool")
             continue
-        known = {key: value for key, value in node.settings.items() if rest.card.setting(key) is not None}
+        known = {key: value for key, value in node.settings.items() if _shared(rest.card, key)}
         settings = check_settings(work, name, rest.card, known)
         if rest.card.follows_settings:
             rest = work.tool_for(rest, settings, name, "fallback")
@@ -170,6 +170,12 @@ def _fallbacks(work: Work, name: str, node: NodeSpec, card: Card) -> tuple[Fallb
             work.fault(name, "fallback", expected, f"{other}, {differs}", f"take {other} out")
         found.append(Fallback(rest.card, settings))
     return tuple(found)
+
+
+def _shared(card: Card, key: str) -> bool:
+    """Whether a fallback takes this setting of the node: what it loads is its own affair, unless it has none."""
+    setting = card.setting(key)
+    return setting is not None and (setting.at == "run" or setting.required)
 
 
 def _difference(card: Card, other: Card, node: NodeSpec) -> str:

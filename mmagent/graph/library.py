@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmagent import shelf
 from mmagent.card import Card, Scalar
-from mmagent.errors import MMAgentError, UnknownName
+from mmagent.errors import CardError, MMAgentError, UnknownName
 from mmagent.graph.check import check
 from mmagent.graph.checked import CheckedGraph
 from mmagent.graph.spec import GraphSpec, NodeSpec
@@ -80,7 +80,13 @@ class Library:
 
     def card_for(self, name: str, settings: Mapping[str, Scalar]) -> Card:
         """The card that the tool of that name has with these settings, all of them; raises what is wrong with them."""
-        return self.registry.find(name).card_for(settings)
+        tool = self.registry.find(name)
+        try:
+            return tool.card_for(settings)
+        except MMAgentError:
+            raise
+        except Exception as error:  # the work of the tool's author, on files of anybody's
+            raise CardError(f"{name} cannot tell its card: {type(error).__name__}: {error}") from error
 
     def cards(self, *, graphs: bool = False) -> list[Card]:
         """The cards of every tool that can be loaded, by name; with `graphs`, then those of every graph that checks."""

@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 from mmagent.card import Card
 from mmagent.errors import BrokenTool, UnknownName
-from mmagent.registry.files import stem
+from mmagent.registry.files import cause, stem
 from mmagent.registry.presets import from_presets
-from mmagent.registry.sources import Source, card_of, from_file, from_points, sources, tools_of
+from mmagent.registry.sources import Source, card_of, from_file, from_points, name_of, sources, tools_of
 from mmagent.shelf import preset_files, tool_files
-from mmagent.tool import ToolType
+from mmagent.tool import Preset, ToolType
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,13 @@ class Registry:
             return found
         found = _latest(name, tools_of(stem(name)))
         found = found or _latest(name, (item for source in sources() for item in source.tools))
-        return found or _latest(name, (item for source in self._presets() for item in source.tools))
+        return found or next((item for source in self._presets(name) for item in source.tools), None)
 
-    def _presets(self) -> Iterator[Source]:
-        """The presets of the shelves, each of a tool that is none itself."""
-        if not preset_files():
-            return
-        tools = [*(item for source in sources() for item in source.tools), *self._added.values()]
-        yield from from_presets(tools)
+    def _presets(self, name: str = "") -> Iterator[Source]:
+        """The presets of the shelves, each of a tool that is none itself; or the one of that name alone, unproven."""
+        if preset_files():
+            added = [item for item in self._added.values() if not isinstance(item, Preset)]
+            yield from from_presets([*(item for source in sources() for item in source.tools), *added], name)
 
     def find(self, name: str) -> ToolType:
         """The tool of that name; BrokenTool says why its file cannot be imported, UnknownName what comes nearest."""
@@ -70,8 +69,8 @@ class Registry:
         if found is not None:
             return found
         paths = tool_files().get(stem(name), [])
-        for source in self._presets():
-            if source.broken and name in (source.name, f"{source.name}.v1"):
+        for source in self._presets(name):
+            if source.broken:
                 raise BrokenTool(f"tool {name!r} of {source.origin} cannot be used: {source.broken}")
         for source in (*from_file(stem(name)), *from_points()):
             mine = source.name.replace("-", "_") == stem(name) and source.origin not in map(str, paths[1:])
@@ -97,8 +96,11 @@ class Registry:
             for item in source.tools:
                 if item.card.name not in found or source.stem == stem(item.card.name):
                     found[item.card.name] = Listing(item.card.name, source.origin, item.card)
-        for item in self._added.values():
-            found[item.card.name] = Listing(item.card.name, "added in Python", item.card)
+        for name, item in self._added.items():
+            try:
+                found[name] = Listing(name, "added in Python", item.card)
+            except Exception as error:  # a preset whose checkpoint is gone must not hide the others
+                unusable.append(Listing(name, "added in Python", broken=cause(error)))
         return sorted([*found.values(), *unusable], key=lambda listing: listing.name)
 
     def cards(self) -> list[Card]:
@@ -115,8 +117,8 @@ def load_tool(name: str, **settings: object) -> object:
 
 
 def _latest(name: str, tools: Iterable[ToolType]) -> ToolType | None:
-    matches = [item for item in tools if name in (item.card.name, item.card.short)]
-    return max(matches, key=lambda item: int(item.card.name.rsplit(".v", 1)[1]), default=None)
+    matches = [item for item in tools if name in (full := name_of(item), full.rsplit(".v", 1)[0])]
+    return max(matches, key=lambda item: int(name_of(item).rsplit(".v", 1)[1]), default=None)
 
 
 registry = Registry()

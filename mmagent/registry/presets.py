@@ -24,22 +24,26 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.v[0-9]+)?")
 _read: dict[Path, tuple[tuple[int, int], Mapping[str, object]]] = {}
 
 
-def from_presets(tools: Sequence[ToolType]) -> Iterator[Source]:
-    """Every preset of every shelf as a source of its own, made of one of `tools`; a name stands for the first."""
+def from_presets(tools: Sequence[ToolType], wanted: str = "") -> Iterator[Source]:
+    """Every preset of every shelf as a source of its own, made of one of `tools`; a name stands for the first.
+
+    One whose card cannot be had is broken. With `wanted`, only that one is looked at, and its card is not asked for.
+    """
     seen: set[str] = set()
     for path in preset_files():
         try:
             lines = _lines(path)
         except CardError as error:
-            yield Source(path.stem, str(path), broken=str(error))
+            if not wanted:
+                yield Source(path.stem, str(path), broken=str(error))
             continue
         for name, line in lines.items():
-            if name in seen:
+            if name in seen or wanted not in ("", name, f"{name}.v1"):
                 continue
             seen.add(name)
             try:
                 preset = _preset(name, line, path, tools)
-                _ = preset.card  # what is wrong with its settings shows here
+                _ = wanted or preset.card  # what is wrong with its settings shows here
             except Exception as error:  # a card is the work of the tool's author, and may raise anything
                 yield Source(name, str(path), broken=cause(error))
             else:

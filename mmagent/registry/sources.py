@@ -15,7 +15,7 @@ from mmagent.card import Card
 from mmagent.errors import CardError
 from mmagent.registry.files import cause, import_file, replaced, stem
 from mmagent.shelf import tool_files
-from mmagent.tool import FunctionTool, Tool, ToolType
+from mmagent.tool import FunctionTool, Preset, Tool, ToolType
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -99,6 +99,11 @@ def card_of(item: object) -> Card:
     if not isinstance(card, Card):
         raise CardError(f"{item!r} is not a tool; decorate a typed function with @tool or subclass Tool")
     return card
+
+
+def name_of(item: ToolType) -> str:
+    """The full name of a tool. A preset is not asked for its card, which it would have to read files for."""
+    return item.name if isinstance(item, Preset) else item.card.name
 
 
 def tools_in(module: ModuleType) -> list[ToolType]:
