@@ -44,6 +44,9 @@ class Unheard:
     def progress(self, done: float, total: float = 1.0, note: str = "") -> None:
         pass
 
+    def token(self, text: str) -> None:
+        pass
+
     def preview(self, media: object) -> None:
         pass
 
@@ -124,6 +127,34 @@ def audio_encoder(folder: Path) -> Pair:
             return model(**hear(noise, sampling_rate=16_000, return_tensors="pt")).last_hidden_state[0].numpy()
 
     return Pair(lambda: tool.run(audio, Unheard()).array, library)
+
+
+@family
+def whisper(folder: Path) -> Pair:
+    """A Whisper of the size of tiny on 10 s of noise, in OpenAI's format."""
+    import torch
+    import whisper
+
+    from mmagent import Speech
+
+    file = folder / "tiny.pt"
+    sizes = {"n_mels": 80, "n_audio_ctx": 1500, "n_audio_state": 384, "n_audio_head": 6, "n_audio_layer": 4}
+    sizes |= {"n_vocab": 51865, "n_text_ctx": 448, "n_text_state": 384, "n_text_head": 6, "n_text_layer": 4}
+    made = whisper.model.Whisper(whisper.model.ModelDimensions(**sizes))
+    with torch.no_grad():  # some tokens, and then the end
+        made.decoder.positional_embedding.normal_(0.0, 0.1)
+        made.decoder.positional_embedding[:, 0] += torch.arange(448) * 0.5
+        made.decoder.token_embedding.weight[50257, 0] += 8.0
+    torch.save({"dims": sizes, "model_state_dict": made.state_dict()}, file)
+    noise = np.random.default_rng(0).standard_normal(10 * 16_000).astype("f4") * 0.1
+    tool: Any = load_tool("whisper.v1", model=str(file), pickle=True, backend="openai-whisper")
+    model, speech = whisper.load_model(str(file), device="cpu"), Speech(noise, 16_000)
+
+    def library() -> Any:
+        said = model.transcribe(noise, language="de", temperature=0.0, fp16=False)["text"]
+        return np.array([said.strip()])
+
+    return Pair(lambda: np.array([tool.run(speech, Unheard(), language="de").text.text]), library)
 
 
 @family
