@@ -57,6 +57,7 @@ def _watching(model: Any, account: Account) -> Iterator[None]:
     prompt and of all that was heard before.
     """
     import torch
+
     import whisper
 
     tokens = whisper.tokenizer.get_tokenizer(model.is_multilingual, num_languages=model.num_languages)

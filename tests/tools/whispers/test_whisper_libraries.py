@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Listen = Callable[..., "Listener"]
 Tool = Callable[[str, str], Any]
-Direct = Callable[..., list[tuple[float, float, str]]]
+Direct = Callable[..., list[tuple[Any, Any, str]]]
 
 RATE = 16_000
 WAYS = (
@@ -165,7 +165,7 @@ def by_faster_whisper(small: Mapping[str, Path], speech: Speech, **options: Any)
 DIRECT = {"openai-whisper": by_openai, "transformers": by_transformers, "faster-whisper": by_faster_whisper}
 
 
-def cues(text: Text) -> list[tuple[float, float, str]]:
+def cues(text: Text) -> list[tuple[Any, Any, str]]:
     """Start, end and words of the cues of WebVTT."""
     head, *blocks = text.text.rstrip("\n").split("\n\n")
     assert head == "WEBVTT"
