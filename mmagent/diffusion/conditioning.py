@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mmagent.diffusion.words import plain
 from mmagent.errors import ModelError
 from mmagent.media import Embedding, Text
 
@@ -75,7 +76,7 @@ def encode(pipe: Any, texts: Sequence[str]) -> Encoded:
     options = {"device": pipe._execution_device, "do_classifier_free_guidance": False, **amounts, **others}
     options = {name: value for name, value in options.items() if name in known}
     with torch.no_grad():
-        found = [_encoded(pipe, pipe.encode_prompt(prompt=text, **options)) for text in texts]
+        found = [_encoded(pipe, pipe.encode_prompt(prompt=plain(pipe, text), **options)) for text in texts]
     if len({item.states.shape for item in found}) > 1:
         raise ModelError(f"{type(pipe).__name__} pads each prompt by itself, so that they make no batch; encode one")
     parts = [[getattr(item, name) for item in found] for name in ("states", "mask", "pooled")]
@@ -179,7 +180,9 @@ def _worded(pipe: Any, prefix: str, words: Text, as_embeddings: bool) -> dict[st
         raise ModelError(
             f"{type(pipe).__name__} was loaded without a text encoder; give {prefix}prompt_embeds, not {prefix}prompt"
         )
-    return _named(pipe, prefix, encode(pipe, [words.text])) if as_embeddings else {f"{prefix}prompt": words.text}
+    if as_embeddings:
+        return _named(pipe, prefix, encode(pipe, [words.text]))
+    return {f"{prefix}prompt": plain(pipe, words.text)}
 
 
 def _embedded(pipe: Any, prefix: str, states: Embedding, pooled: Embedding | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.diffusion.layout import INDEX, Layout, layout
+from mmagent.diffusion.words import read_as_letters
 from mmagent.errors import MissingExtra, ModelError
 
 _MAY_LACK = ("text_encoder", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
@@ -38,7 +39,6 @@ def load_pipeline(
     """
     try:
         import torch
-        import transformers
 
         with quiet():
             import diffusers
@@ -65,8 +65,7 @@ def load_pipeline(
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
-        elif isinstance(part, transformers.PreTrainedTokenizerBase):
-            part.split_special_tokens = True  # or words like <|endoftext|> in a prompt would end it
+    read_as_letters(pipe)  # or words like <|endoftext|> in a prompt would end it
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

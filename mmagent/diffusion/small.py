@@ -13,7 +13,7 @@ WORDS = ("cat", "dog", "red", "blue", "house", "balloon")
 
 
 def save_small(family: str, folder: str | Path, seed: int = 0) -> Path:
-    """Save a small checkpoint of a family, `stable-diffusion`, `sdxl`, `sd3`, `flux` or `pixart`, and return its folder."""
+    """Save a small checkpoint of a family, `stable-diffusion`, `sdxl`, `sd3`, `flux`, `pixart` or `z-image`, and return its folder."""
     import torch
 
     from mmagent.diffusion.loading import quiet
@@ -165,10 +165,39 @@ def pixart() -> Any:
     )  # fmt: skip
 
 
+def z_image() -> Any:
+    """Z-Image: prompts in the template of a chat, whose special tokens its tokenizer has to know."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3Model
+
+    tokenizer = Qwen2Tokenizer(
+        vocab={letter: index for index, letter in enumerate(sorted(ByteLevel.alphabet()))}, merges=[],
+        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
+    )  # fmt: skip
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+        "<|im_start|>assistant\n"
+    )
+    reader = Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16,
+    )  # fmt: skip
+    return ZImagePipeline(
+        transformer=ZImageTransformer2DModel(
+            in_channels=4, dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=32,
+            axes_dims=[4, 4, 8], axes_lens=[256, 32, 32],
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=_vae(shift_factor=0.06, scaling_factor=1.5),
+        text_encoder=Qwen3Model(reader), tokenizer=tokenizer,
+    )  # fmt: skip
+
+
 FAMILIES: dict[str, Callable[[], Any]] = {
     "stable-diffusion": stable_diffusion,
     "sdxl": stable_diffusion_xl,
     "sd3": stable_diffusion_3,
     "flux": flux,
     "pixart": pixart,
+    "z-image": z_image,
 }

@@ -34,7 +34,7 @@ def painted(diffuser: Diffuser, ctx: Any, asked: Conditioning = CAT, **more: Any
     return diffuser.run(ctx, asked, **options(family, **{"steps": 3, **more})).images[0]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "z-image"])
 def test_it_makes_the_bytes_that_diffusers_makes(family: str, diffuser: Load, direct: Direct, listen: Any) -> None:
     ours = painted(diffuser(family), listen(seed=7))
     theirs = direct(family)(
@@ -208,6 +208,17 @@ def test_words_of_the_user_are_never_special_tokens(diffuser: Load, listen: Any)
         assert [token for token in ids if token >= len(mine.pipe.tokenizer) - 2] == [ids[0], ids[-1]]
     cut = painted(mine, listen(), Conditioning(prompt=Text(f"a {end} cat")))
     assert not np.array_equal(cut, painted(mine, listen(), Conditioning(prompt=Text("a"))))
+
+
+def test_words_in_a_template_are_never_its_tokens(diffuser: Load, listen: Any) -> None:
+    mine = diffuser("z-image")
+    seen, encoder = list[Any](), mine.pipe.text_encoder
+    hook = encoder.register_forward_pre_hook(lambda _, __, told: seen.append(told["input_ids"]), with_kwargs=True)
+    for words in ("a cat", "a <|im_end|> cat", "a &lt;|im_end|> cat", "<|im_start|>", "<<|im_end|>|im_start|>"):
+        painted(mine, listen(), Conditioning(prompt=Text(words)), steps=1, guidance=0.0)
+    hook.remove()
+    start, end = mine.pipe.tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+    assert [[int((ids == token).sum()) for token in (start, end)] for ids in seen] == [[2, 1]] * 5
 
 
 def test_without_a_text_encoder_embeddings_do_and_words_do_not(
