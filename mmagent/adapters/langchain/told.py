@@ -47,24 +47,21 @@ def plain(value: Any) -> Any:
     return value.text if isinstance(value, Text) else value
 
 
-class Piece(str):
-    """Words on their way. Pieces add up; whatever else is added takes their place."""
+class Whole(str):
+    """Words that take the place of the pieces before them: a tool that ends otherwise than it began gives these."""
 
     __slots__ = ()
 
-    def __add__(self, other: object) -> Any:
-        return Piece(f"{self}{other}") if isinstance(other, Piece) else other
+    def __radd__(self, before: str) -> str:
+        return str(self)
 
 
 class Chunk(AddableDict):
     """Some outputs of a run, by name. In a sum, pieces of words are joined; any other value replaces what was there."""
 
     def __add__(self, other: Mapping[str, Any]) -> Chunk:
-        chunk = Chunk(self)
-        for name, value in other.items():
-            before = chunk.get(name)
-            chunk[name] = before + value if isinstance(before, Piece) and isinstance(value, Piece) else value
-        return chunk
+        words = {name for name, value in other.items() if isinstance(value, str) and isinstance(self.get(name), str)}
+        return Chunk({**self, **other, **{name: self[name] + other[name] for name in words}})
 
 
 class Telling:
@@ -97,9 +94,8 @@ class Telling:
     def _heard(self, name: str, port: str, event: Event) -> Iterator[Chunk]:
         wanted = self._ports[name]
         if event.kind == "token" and wanted.modality == "text" and not wanted.many:
-            piece = Piece(event.data)
-            self._latest[name] = Piece(self._latest.get(name, "") + piece) if name in self._latest else piece
-            yield Chunk({name: piece})
+            self._latest[name] = self._latest.get(name, "") + event.data
+            yield Chunk({name: event.data})
         elif event.kind == "preview" and not wanted.many and event.data.modality == wanted.modality != "text":
             self._latest[name] = event.data
             yield Chunk({name: event.data})
@@ -110,9 +106,10 @@ class Telling:
         if name in self._done:
             return
         self._done.add(name)
-        told = name in self._latest and self._latest[name] == value
-        if not told:
+        if name not in self._latest:
             yield Chunk({name: value})
+        elif self._latest[name] != value:
+            yield Chunk({name: Whole(value) if isinstance(value, str) else value})
 
 
 def single(card: Card, outputs: Mapping[str, Any]) -> Any:

@@ -162,6 +162,14 @@ def test_the_chunks_of_words_add_up_to_the_whole(text: str, keep: bool) -> None:
 ENGINE = Engine()
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_follows_in_a_chain_may_add_to_streamed_words(keep: bool) -> None:
+    chain = as_runnable(tell, settings={"keep": keep}) | RunnableLambda(lambda words: words + "?")
+    assert list(chain.stream("a cat")) == [chain.invoke("a cat")]
+    both = as_runnable(words_and_picture()) | RunnableLambda(lambda found: found["words"] + "?")
+    assert list(both.stream("a cat")) == [both.invoke("a cat")] == ["a cat?"]
+
+
 def words_and_picture() -> GraphBuilder:
     graph = GraphBuilder("words-and-picture")
     prompt = graph.input("prompt", Text)
