@@ -28,8 +28,9 @@ types:
 fast:
 	$(PY) -m pytest -q -m "not weights and not slow"
 
-bench: $(VENV)/.bench  ## the engine against its peers; fails when a bar is missed
+bench: $(VENV)/.bench  ## the engine against its peers, tools against the libraries below; fails when a bar is missed
 	$(PY) benchmarks/engine.py
+	$(PY) benchmarks/adapters.py
 
 setup: $(VENV)/.demo
 setup-dev: $(VENV)/.dev
