@@ -18,7 +18,6 @@ from mmagent.diffusion.clip_wires import WAN_TOKENS, as_told, fills
 from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.layout import INDEX, layout
-from mmagent.diffusion.loading import quiet
 from mmagent.diffusion.tasks import Task
 from mmagent.errors import MissingExtra, ModelError
 from mmagent.media import Image, Video
@@ -36,9 +35,6 @@ _RATES = {
     "SanaVideo": 16, "SkyReelsV2": 24, "Wan": 16,
 }  # fmt: skip
 """Frames a second that a family was trained on, by the beginning of its pipelines' names; the rest had 8."""
-
-_FROM_PICTURE = {"LTXPipeline": "LTXImageToVideoPipeline", "WanPipeline": "WanImageToVideoPipeline"}
-"""Pipelines with a sibling that makes clips of pictures with the very same network."""
 
 SECONDS = 2
 """How long a clip is taken to be where its frames are not told, for the estimate of a call's cost."""
@@ -91,21 +87,6 @@ class ClipDiffuser(Diffuser):
         if not any(name in known for name in FRAMES):
             raise ModelError(f"{self.model} is a {type(self.pipe).__name__}, which makes no video; name one that does")
         self._colours = ClipColours(self.pipe)
-
-    def task(self, task: Task) -> Any:
-        """The pipeline that starts from a picture, over the same modules. ModelError if there is none."""
-        kind = type(self.pipe).__name__
-        if task not in self._tasks:
-            name = _FROM_PICTURE.get(kind)
-            if task != "image" or name is None or (kind == "WanPipeline" and not self.pipe.config.expand_timesteps):
-                raise ModelError(f"{self.model} is a {kind}, which makes no video of a picture; leave image out")
-            import diffusers
-
-            with quiet():
-                made = getattr(diffusers, name).from_pipe(self.pipe, dtype=self.pipe.dtype)
-            made.set_progress_bar_config(disable=True)
-            self._tasks[task] = made
-        return self._tasks[task]
 
     def clip(
         self,

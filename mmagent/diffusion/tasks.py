@@ -17,6 +17,8 @@ Task = Literal["text", "image", "inpaint"]
 """What a picture is made of: nothing but the prompt, a picture, or a picture in part."""
 
 _NAMES = {"text": "Pipeline", "image": "Img2ImgPipeline", "inpaint": "InpaintPipeline"}
+_MOVED = {"LTXPipeline": "LTXImageToVideoPipeline", "WanPipeline": "WanImageToVideoPipeline"}
+"""Those that set a picture in motion with the very same network."""
 _SHOWN = {"text": "without a picture to start from", "image": "that starts from a picture", "inpaint": "for inpainting"}
 
 
@@ -30,8 +32,11 @@ def sibling(pipe: Any, task: Task) -> Any:
     own = type(pipe).__name__
     if _own(pipe) == task:
         return pipe
-    kind = getattr(diffusers, re.sub(r"(Img2Img|Inpaint)?Pipeline$", _NAMES[task], own), None)
-    if kind is None:
+    name = (
+        _MOVED[own] if task == "image" and own in _MOVED else re.sub(r"(Img2Img|Inpaint)?Pipeline$", _NAMES[task], own)
+    )
+    kind = getattr(diffusers, name, None)
+    if kind is None or (own == "WanPipeline" and not pipe.config.expand_timesteps):  # as Wan 2.2's small network does
         raise ModelError(f"diffusers has no pipeline like {own} {_SHOWN[task]}")
     wanted = inspect.signature(kind.__init__).parameters
     there = {**pipe.config, **pipe.components}

@@ -201,8 +201,19 @@ def test_a_picture_is_set_in_motion(family: str, tool: Load, listen: Listen) -> 
     assert not np.array_equal(black.array, white.array)
 
 
+def test_a_picture_in_motion_leaves_the_weights_as_they_are(folder: Callable[[str], str], listen: Listen) -> None:
+    wan: Any = registry.find("video-diffusion.v1").make({"model": folder("wan-from-picture"), "dtype": "bfloat16"})
+    wan.load()
+    network = wan._diffuser.pipe.transformer
+    before = {name: value.dtype for name, value in network.named_parameters()}
+    assert set(before.values()) == {torch.float32, torch.bfloat16}, "Wan keeps a few in float32"
+    wan.run(listen(), prompt=RED, image=Image(np.zeros((32, 32, 3), "uint8")), steps=1, width=32, height=32, frames=5)
+    assert {name: value.dtype for name, value in network.named_parameters()} == before
+    assert wan._diffuser.task("image").transformer is network
+
+
 def test_what_cannot_be_made_is_said(tool: Load, folder: Callable[[str], str], listen: Listen) -> None:
-    with pytest.raises(ModelError, match=r"makes no video of a picture; leave image out"):
+    with pytest.raises(ModelError, match="no pipeline like WanPipeline that starts from a picture"):
         tool("wan").run(listen(), prompt=RED, image=Image(np.zeros((8, 8, 3), "uint8")), **SETTINGS["wan"])
     with pytest.raises(ModelError, match=r"512 states at most, and 513 were given"):
         tool("wan").run(listen(), prompt_embeds=Embedding(np.zeros((513, 32)), "wan.text"), **SETTINGS["wan"])
