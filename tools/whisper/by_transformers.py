@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Transformers:
             self._tokens = _tokens(checkpoint)
             self._features = transformers.WhisperFeatureExtractor(feature_size=dims["n_mels"])
         _tell(self._model)
+        logging.getLogger("transformers.generation.utils").addFilter(_of_interest)
 
     def hear(self, samples: Any, ask: Ask, account: Account) -> None:
         import torch
@@ -112,6 +114,11 @@ class Transformers:
             words.append(Piece(start, end, text))
             open_ = []
         return words
+
+
+def _of_interest(record: logging.LogRecord) -> bool:
+    """Not that the library's own Whisper calls its own `generate` in a way that it will give up."""
+    return "generation-related arguments" not in str(record.msg)
 
 
 def _watch(account: Account) -> Any:

@@ -176,6 +176,7 @@ def cues(text: Text) -> list[tuple[Any, Any, str]]:
             sum(float(part) * 60**power for power, part in enumerate(reversed(clock.split(":"))))
             for clock in times.split(" --> ")
         )
+        assert start < end
         found.append((pytest.approx(start, abs=1e-3), pytest.approx(end, abs=1e-3), words))
     return found
 
@@ -199,9 +200,15 @@ def test_an_english_only_checkpoint_is_told_no_language(small: Mapping[str, Path
 
 @pytest.mark.parametrize(("format_", "backend"), [WAYS[0], WAYS[2], WAYS[4]])
 def test_words_have_times_of_their_own(tool: Tool, ctx: Listener, format_: str, backend: str) -> None:
-    n_threads = pytest.importorskip("torch").get_num_threads()
+    def attention() -> Any:
+        model = tool(format_, backend)._listener._model
+        return pytest.importorskip("torch").get_num_threads(), getattr(model, "config", model).__dict__.get(
+            "_attn_implementation_internal"
+        )
+
+    before = attention()
     heard = tool(format_, backend).run(SHORT, ctx, language="de", timestamps="word")
-    assert pytest.importorskip("torch").get_num_threads() == n_threads
+    assert attention() == before
     found = cues(heard.subtitles)
     assert [word for _, _, word in found] == heard.text.text.split()
     again = tool(format_, backend).run(SHORT, ctx, language="de", timestamps="segment")
@@ -212,8 +219,8 @@ def test_words_have_times_of_their_own(tool: Tool, ctx: Listener, format_: str, 
 def test_characters_of_several_tokens_and_marks_make_words_of_transformers_tokens(tool: Tool) -> None:
     listener = tool("transformers", "transformers")._listener
 
-    def split(text: str, language: str) -> list[str]:
-        ids = listener._tokens.encode(text, add_special_tokens=False).ids
+    def split(text: str, language: str, n_tokens: int | None = None) -> list[str]:
+        ids = listener._tokens.encode(text, add_special_tokens=False).ids[:n_tokens]
         words = listener._words(ids, range(len(ids)), [*map(float, range(len(ids) + 1))], language)
         assert [word.start for word in words] == sorted(word.start for word in words)
         assert words[-1].end == len(ids)
@@ -221,6 +228,7 @@ def test_characters_of_several_tokens_and_marks_make_words_of_transformers_token
 
     assert split(' He said, "No 𝄞 clef!"', "en") == [" He", " said,", ' "No', " 𝄞", ' clef!"']
     assert split("我们,鱻。", "zh")[-1] == "鱻。"
+    assert split(" No 𝄞", "en", 2) == [" No", " \N{REPLACEMENT CHARACTER}"]
 
 
 # -- what a call does on the way
@@ -236,6 +244,13 @@ def test_a_call_stops_at_every_look_and_leaves_the_model_as_it_was(
         with pytest.raises(Cancelled):
             whisper.run(LONG, listen(cancel_at=look), language="de")
     assert whisper.run(LONG, listen(), language="de") == whole
+
+
+def test_a_call_of_faster_whisper_stops_before_a_window_in_which_it_hears_nothing(tool: Tool, listen: Listen) -> None:
+    account = part("account").Account(listen(cancel_at=1), 30.0)
+    view = part("by_faster_whisper")._watched(tool("CTranslate2", "faster-whisper")._listener._model, account)
+    with pytest.raises(Cancelled):
+        view.encode(np.zeros((80, 3000), "f4"))
 
 
 @pytest.mark.parametrize(("format_", "backend"), [WAYS[0], WAYS[2], WAYS[4]])
