@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmagent.diffusion.conditioning import Conditioning, guided, mask_name
+from mmagent.diffusion.conditioning import Conditioning, encodes, guided, mask_name
 from mmagent.diffusion.tasks import Task
 from mmagent.errors import ModelError
 from mmagent.media import Embedding
@@ -35,8 +35,11 @@ def as_told(diffuser: Diffuser, asked: Conditioning, guidance: float | None, tas
     if words is not None:
         n_given = int(given.mask.sum()) if given is not None and _cuts(pipe) else None
         avoided = _embedding(diffuser, words.text, n_given)
-    elif avoided is None and blind and guided(pipe, asked, guidance):
-        avoided = _embedding(diffuser, "")
+    elif avoided is None and guided(pipe, asked, guidance):
+        if not encodes(pipe):
+            avoided = diffuser.stored
+        elif blind:
+            avoided = _embedding(diffuser, "")
     change = _filled if fills(pipe) else _cut if _cuts(pipe) else None
     if change is not None:
         given, avoided = (None if item is None else change(item) for item in (given, avoided))

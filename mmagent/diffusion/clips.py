@@ -15,7 +15,7 @@ from mmagent.context import Context
 from mmagent.diffusion.card import card_of
 from mmagent.diffusion.clip_preview import ClipColours
 from mmagent.diffusion.clip_wires import WAN_TOKENS, as_told, fills
-from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults
+from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults, encodes
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.layout import INDEX, layout
 from mmagent.diffusion.tasks import Task
@@ -135,7 +135,7 @@ class ClipDiffuser(Diffuser):
 
     def null(self) -> Encoded:
         """What stands for no prompt."""
-        return self.encode([""]) if fills(self.pipe) else super().null()
+        return self.encode([""]) if fills(self.pipe) and encodes(self.pipe) else super().null()
 
     @property
     def rate(self) -> float:

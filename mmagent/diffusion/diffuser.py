@@ -85,6 +85,11 @@ class Diffuser:
         return self._lock
 
     @property
+    def stored(self) -> Embedding | None:
+        """What stands for no prompt, where it is saved with the checkpoint."""
+        return self._stored
+
+    @property
     def space(self) -> str:
         """The space of its prompt embeddings; that of the pooled ones is this and `.pooled`."""
         return self._space or f"{checkpoint.slug(self.model)}.text"

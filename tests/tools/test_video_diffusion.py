@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -135,6 +136,21 @@ def test_wan_takes_any_number_of_states_and_fills_up_as_its_pipeline_does(tool: 
     _almost(tool("wan").run(listen(), prompt_embeds=few, **told), words)
     loud = Embedding(np.where(red.mask[:, None], red.array, 9.0), red.space, red.mask)
     _almost(tool("wan").run(listen(), prompt_embeds=loud, **told), words)
+
+
+def test_without_a_text_encoder_wan_fills_up_what_is_stored_for_no_prompt(
+    tool: Load, folder: Callable[[str], str], tmp_path: Path, listen: Listen
+) -> None:
+    bare = Path(shutil.copytree(folder("wan"), tmp_path / "wan"))
+    for part in ("text_encoder", "tokenizer"):
+        shutil.rmtree(bare / part)
+    red, empty = tool("wan").condition([RED.text])[0], tool("wan").null()
+    Embedding(empty.array[empty.mask], empty.space).save(bare / "null.npz")
+    deaf: Any = registry.find("video-diffusion.v1").make({"model": str(bare)})
+    deaf.load()
+    told = {"steps": 2, **SETTINGS["wan"]}
+    _almost(deaf.run(listen(), prompt_embeds=red, **told), tool("wan").run(listen(), prompt=RED, **told))
+    np.testing.assert_array_equal(deaf.null().array, empty.array[empty.mask])
 
 
 @pytest.mark.parametrize("family", ["wan", "cogvideox", "text-to-video-sd"])
