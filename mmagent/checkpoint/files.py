@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ WEIGHTS = (".safetensors", ".gguf", *PICKLED)
 DESCRIBING = (".json", ".txt", ".model", ".yaml", ".yml", ".jinja", ".tiktoken")
 """Endings of what changes results beside the weights: configs, vocabularies, merges, templates."""
 
+_VARIANT = re.compile(r"\.(fp16|bf16|fp32|non_ema)(?:\.|-\d)")
 _TRAINING = ("training_args", "optimizer", "scheduler", "rng_state", "random_states", "scaler")
 """What trainers leave beside the weights; no loader reads it."""
 
@@ -104,7 +106,7 @@ def wanted(names: Iterable[str]) -> list[str]:
     pipeline = "model_index.json" in listed
     converted = {"model.safetensors", "model.safetensors.index.json"} & set(listed)
     safe = {PurePosixPath(name).parent for name in listed if name.endswith(".safetensors")}
-    plain = {PurePosixPath(name).parent for name in listed if name.endswith(".safetensors") and not _variant(name)}
+    plain = {PurePosixPath(name).parent for name in listed if name.endswith(".safetensors") and not variant(name)}
 
     def keep(name: str) -> bool:
         path = PurePosixPath(name)
@@ -116,11 +118,16 @@ def wanted(names: Iterable[str]) -> list[str]:
             return False  # the same weights once more, for other programs
         if path.suffix.lower() in PICKLED:
             return path.parent not in safe
-        return not (_variant(name) and path.parent in plain)
+        return not (variant(name) and path.parent in plain)
 
     return [name for name in listed if keep(name)]
 
 
-def _variant(name: str) -> bool:
-    """Whether these are weights once more in another precision, `model.fp16.safetensors`."""
-    return any(f".{kind}." in PurePosixPath(name).name for kind in ("fp16", "bf16", "non_ema"))
+def variant(name: str) -> str:
+    """In which other precision these are weights once more, or "".
+
+    >>> variant("model.fp16.safetensors"), variant("model.bf16-00001-of-00002.safetensors"), variant("model.safetensors")
+    ('fp16', 'bf16', '')
+    """
+    found = _VARIANT.search(PurePosixPath(name).name)
+    return found[1] if found else ""
