@@ -12,7 +12,7 @@ from mmagent.errors import ModelError
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 WEIGHTS = (".safetensors", ".gguf", *PICKLED)
-DESCRIBING = (".json", ".txt", ".model", ".yaml", ".yml", ".jinja", ".tiktoken")
+DESCRIBING = (".json", ".txt", ".model", ".spm", ".yaml", ".yml", ".jinja", ".tiktoken")
 """Endings of what changes results beside the weights: configs, vocabularies, merges, templates."""
 
 _VARIANT = re.compile(r"\.(fp16|bf16|fp32|non_ema)(?:\.|-\d)")
@@ -39,9 +39,12 @@ def weights(folder: Path, endings: tuple[str, ...] = WEIGHTS) -> list[Path]:
 
 
 def members(path: Path) -> Iterator[Path]:
-    """Every file of a checkpoint that changes what comes out of it, in a fixed order."""
+    """Every file of a checkpoint that changes what comes out of it, in a fixed order.
+
+    Beside a single file of weights those are its configs.
+    """
     if path.is_file():
-        yield path
+        yield from [path, *(item for item in sorted(path.parent.glob("*.json")) if item != path)]
         return
     for folder in parts(path):
         for item in sorted(folder.iterdir()):
@@ -78,13 +81,24 @@ def tensors(path: Path) -> frozenset[str] | None:
 
 
 def absent(folder: Path) -> list[str]:
-    """Shards that an index of a folder names and that are not there."""
-    return sorted({
-        str(shard)
-        for index in folder.glob("*.index.json")
-        for shard in dict(read_json(index).get("weight_map", {})).values()
-        if not (folder / str(shard)).is_file()
-    })  # fmt: skip
+    """Shards that an index of a folder names and that are not there.
+
+    ModelError if it names what lies elsewhere, or what is no safetensors in an index of those: a library would load
+    it, though nothing that guards the folder or tells it from another looks there.
+    """
+    named: set[str] = set()
+    for index in folder.glob("*.index*.json"):
+        listed = read_json(index).get("weight_map", {})
+        found = {str(shard) for shard in listed.values()} if isinstance(listed, dict) else {str(listed)}
+        ending = ".safetensors" if ".safetensors.index" in index.name else ""
+        if wrong := sorted(shard for shard in found if Path(shard).name != shard or not shard.endswith(ending)):
+            raise ModelError(
+                f"{index} names {wrong[0]}; the shards of an index lie beside it and end as it does: do not use it, "
+                "or save the model again"
+            )
+        if index.name.endswith(".index.json"):  # not that of a precision which was not downloaded
+            named |= found
+    return sorted(shard for shard in named if not (folder / shard).is_file())
 
 
 def whole(path: Path) -> bool:
