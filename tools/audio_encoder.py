@@ -7,19 +7,31 @@ width D a window.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from math import ceil
 from typing import Annotated, Any, Literal, cast
 
 from mmagent import Audio, Card, Constraint, Context, Embedding, Tool
-from mmagent.checkpoint import config, digest, load_part, load_pretrained, slug
+from mmagent.checkpoint import (
+    check_layer,
+    config,
+    described,
+    forward,
+    layers_size,
+    load_part,
+    load_pretrained,
+    processor_config,
+    seconds,
+    space_name,
+)
 from mmagent.errors import MediaError, ModelError
+from mmagent.tool import Scalar
 
 LONGEST = 30.0
 """Seconds given at once to encoders without a window of their own: attention costs the square of the length."""
 SHORTEST = 0.1
 """Seconds below which silence is added: the first layers need 25 ms."""
-Scalar = str | int | float | bool | None
+USUAL = 500
+"""States of the sound that expected costs reckon with, where the encoder has no window: ten seconds for most."""
 Output = Literal["states", "pooled", "projected"]
 
 
@@ -49,39 +61,36 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
         self.model, self.revision, self.pickle = model, revision, pickle
         self.output, self.layer, self.windows = output, layer, windows
         own = output if output != "pooled" else "audio.pooled"  # a model may pool text too, into another space
-        self.space = space or f"{slug(model)}.{own}{'' if layer == -1 else layer}"
+        self.space = space or space_name(model, own, layer, revision)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         asked = cast("AudioEncoder", cls.make(settings))
-        heard: dict[str, Scalar] = {"channels": 1}
-        made: dict[str, Scalar] = {"space": asked.space}
-        memory = 0
-        shape = config(asked.model, revision=asked.revision)
-        if shape is not None:
+        shape = config(asked.model, revision=asked.revision) or {}
+        hearing = processor_config(asked.model, "feature_extractor", revision=asked.revision)
+        if shape:
             asked._check(shape)
-            hearing = _hearing(asked.model, asked.revision)
-            width, tokens = _width(shape, asked.output), _tokens(shape, hearing)
-            heard["rate"], made["width"] = hearing.get("sampling_rate"), width
-            made["tokens"] = tokens and asked.windows and tokens * asked.windows
-            # A layer of a transformer holds 12 D² numbers of 4 bytes.
-            memory = 48 * (width or 0) ** 2 * (_n_layers(shape) or 0)
-        if asked.output != "states":
-            made["tokens"] = 1
-        (audio,), (states,) = cls.card.inputs, cls.card.outputs
-        weights = digest(asked.model, revision=asked.revision)
-        return replace(
+        tokens, windows = _tokens(shape), asked.windows
+        size = layers_size(_width(shape, "states", 0), _n_layers(shape))
+        return described(
             cls.card,
-            inputs=(replace(audio, constraints=_told(heard)),),
-            outputs=(replace(states, constraints=_told(made)),),
-            weights=weights,
-            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
-            memory=memory or cls.card.memory,
+            (asked.model, asked.revision),
+            heard={"rate": hearing.get("sampling_rate")},
+            made={
+                "tokens": (tokens and windows and tokens * windows) if asked.output == "states" else 1,
+                "width": _width(shape, asked.output, asked.layer),
+                "space": asked.space,
+            },
+            memory=4 * size,
+            cost=seconds(size, (tokens or USUAL) * (windows or 1)),
         )
 
     def load(self) -> None:
         self._hear = load_part("AutoFeatureExtractor", self.model, revision=self.revision)
-        loaded = load_pretrained("AutoModel", self.model, pickle=self.pickle, revision=self.revision)
+        # What stands in training for sound that was masked is left out of many checkpoints, and is of no use here.
+        loaded = load_pretrained(
+            "AutoModel", self.model, pickle=self.pickle, revision=self.revision, optional=("masked_spec_embed",)
+        )
         self._shape = loaded.config
         self._check(self._shape.to_dict())
         if self._shape.model_type == "clap":
@@ -142,21 +151,20 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
     def _listen(self, samples: Any) -> tuple[Any, Any, Any]:
         """The states `[L, D]` of one window, which of them stand for its sound, and its own vector if it has one."""
         import numpy as np
-        import torch
 
         rate = self._hear.sampling_rate
         filled = np.pad(samples, (0, max(0, ceil(SHORTEST * rate) - len(samples))))
         inputs = self._hear(filled, sampling_rate=rate, return_tensors="pt")
-        with torch.inference_mode():
+        last = self.layer == -1
+        with forward(self.model):
             if self._shape.model_type == "clap":
                 tower = self._encode.get_audio_features if self.output == "projected" else self._encode.audio_model
                 out = tower(**inputs)
             else:
-                out = self._encode(**inputs, output_hidden_states=self.layer != -1)
-        last = self.layer == -1
-        states = out.last_hidden_state if last else out.hidden_states[self.layer]
-        if states.ndim == 4:  # CLAP's [1, D, F, T']: frequencies by times
-            states = states.flatten(2).transpose(1, 2)
+                out = self._encode(**inputs, output_hidden_states=not last)
+            states = out.last_hidden_state if last else out.hidden_states[self.layer]
+            if states.ndim == 4:  # CLAP's [1, D, F, T']: frequencies by times
+                states = states.flatten(2).transpose(1, 2)
         vector = getattr(out, "pooler_output", None) if last else None
         mask = self._heard(states.shape[1], len(samples), inputs.get("attention_mask"))
         return states[0].numpy(), mask, None if vector is None else vector[0].numpy()
@@ -197,21 +205,7 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
             return
         if clap or self.output == "projected":
             raise ModelError(f"{self.model}: the layers of CLAP have states of several widths; leave layer at -1")
-        if n is not None and not -n - 1 <= self.layer <= n:
-            raise ModelError(f"{self.model} has {n} layers; layer is {-n - 1} … {n}, not {self.layer}")
-
-
-def _told(constraints: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return {name: value for name, value in constraints.items() if value is not None}
-
-
-def _hearing(model: str, revision: str) -> dict[str, Any]:
-    """The fields of the feature extractor's config, in the file of its own or in the processor's."""
-    own = config(model, "preprocessor_config.json", revision=revision, optional=True)
-    if own is not None:
-        return own
-    shared = config(model, "processor_config.json", revision=revision, optional=True) or {}
-    return dict(shared.get("feature_extractor") or {})
+        check_layer(self.model, self.layer, n)
 
 
 def _n_layers(shape: Mapping[str, Any]) -> int | None:
@@ -219,15 +213,16 @@ def _n_layers(shape: Mapping[str, Any]) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _width(shape: Mapping[str, Any], output: str) -> int | None:
+def _width(shape: Mapping[str, Any], output: Output, layer: int) -> int | None:
     if shape.get("model_type") == "clap":  # what its config leaves out is as the library has it
         audio = shape.get("audio_config") or {}
         return int(shape.get("projection_dim", 512) if output == "projected" else audio.get("hidden_size", 768))
-    width = shape.get("output_hidden_size") if shape.get("add_adapter") else None
+    adapted = shape.get("add_adapter") and layer == -1  # an adapter follows the last layer
+    width = shape.get("output_hidden_size") if adapted else None
     return width or shape.get("d_model") or shape.get("hidden_size")
 
 
-def _tokens(shape: Mapping[str, Any], hearing: Mapping[str, Any]) -> int | None:
+def _tokens(shape: Mapping[str, Any]) -> int | None:
     """States of a window, where the encoder has a window of its own."""
     kind = shape.get("model_type")
     if kind == "whisper":

@@ -7,13 +7,11 @@ runs is in `mmagent.checkpoint.vision`. Shapes: L states of width D.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar, cast
 
 from mmagent import Card, Context, Embedding, Image, Tool
-from mmagent.checkpoint import digest, vision
-
-Scalar = str | int | float | bool | None
+from mmagent.checkpoint import described, vision
+from mmagent.tool import Scalar
 
 
 class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra:local",)):
@@ -38,15 +36,12 @@ class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         tool = cast("_Encoder", cls.make(settings))
         found = vision.facts(tool.choice)
-        (made,) = cls.card.outputs
-        weights = digest(tool.choice.model, revision=tool.choice.revision)
-        return replace(
+        return described(
             cls.card,
-            outputs=(replace(made, constraints={**(found.constraints if found else {}), "space": tool.space}),),
-            weights=weights,
-            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
-            memory=(found.memory if found else 0) or cls.card.memory,
-            cost=(found.times(cls.typical).cost if found else 0) or cls.card.cost,
+            (tool.choice.model, tool.choice.revision),
+            made={**(found.constraints if found else {}), "space": tool.space},
+            memory=found.memory if found else 0,
+            cost=found.times(cls.typical).cost if found else 0,
         )
 
     def load(self) -> None:

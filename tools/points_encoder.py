@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mmagent import Card, Embedding, Points, Tool
-from mmagent.checkpoint import config, digest, load_tensors, loading, locate, slug
+from mmagent.checkpoint import config, described, forward, load_tensors, loading, locate, space_name
 from mmagent.errors import MediaError, MissingExtra, ModelError
+from mmagent.tool import Scalar
 
 if TYPE_CHECKING:
     import torch
 
-Scalar = str | int | float | bool | None
 LOCAL, WHOLE = 64, 1024
 BLOCK = 16_384
 """Points that go through the wide layers at once; the maximum over blocks is the maximum over all."""
@@ -47,23 +47,22 @@ class PointsEncoder(
         revision: str = "",
     ) -> None:
         self.model, self.output, self.pickle, self.revision = model, output, pickle, revision
-        self.space = space or f"{slug(model)}.{output}"
+        own = output if output != "pooled" else "points.pooled"
+        self.space = space or space_name(model, own, revision=revision)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         asked = cast("PointsEncoder", cls.make(settings))
         shape = _shape(asked.model, asked.revision)
         whole = asked.output == "pooled"
-        made: dict[str, Scalar] = {"width": WHOLE if whole else LOCAL + WHOLE, "space": asked.space}
-        (points,), (states,) = cls.card.inputs, cls.card.outputs
-        weights = digest(asked.model, revision=asked.revision)
-        return replace(
+        return described(
             cls.card,
-            inputs=(replace(points, constraints={"features": shape.channels} if shape else {}),),
-            outputs=(replace(states, constraints=made | ({"tokens": 1} if whole else {})),),
-            weights=weights,
-            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
-        )
+            (asked.model, asked.revision),
+            heard={"features": shape.channels if shape else None},
+            made={
+                "tokens": 1 if whole else None, "width": WHOLE if whole else LOCAL + WHOLE, "space": asked.space,
+            },
+        )  # fmt: skip
 
     def load(self) -> None:
         try:
@@ -100,7 +99,7 @@ class PointsEncoder(
         if cloud.shape[1] != self._loaded.channels:
             raise MediaError(f"{self.model} takes {self._loaded.channels} numbers a point, not {cloud.shape[1]}")
         given = self._torch.tensor(_normal(cloud) if self._loaded.normalize else cloud)
-        with self._torch.inference_mode():
+        with forward(self.model):
             local, whole = self._network(given.T[None])  # [1, 64, N], [1, 1024]
             if self.output == "pooled":
                 return Embedding(whole.numpy(), self.space)

@@ -7,14 +7,12 @@ first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import cast
 
 from mmagent import Card, Context, Embedding, Image, Tool, Video
-from mmagent.checkpoint import digest, vision
+from mmagent.checkpoint import described, vision
 from mmagent.errors import ModelError
-
-Scalar = str | int | float | bool | None
+from mmagent.tool import Scalar
 
 
 class VideoEncoder(Tool, name="video-encoder.v1", kind="encoder", cost=4.0, memory=350_000_000, needs=("extra:local",)):
@@ -46,15 +44,12 @@ class VideoEncoder(Tool, name="video-encoder.v1", kind="encoder", cost=4.0, memo
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         tool = cast("VideoEncoder", cls.make(settings))
         found = vision.video_facts(tool.choice, tool.frames)
-        (made,) = cls.card.outputs
-        weights = digest(tool.choice.model, revision=tool.choice.revision)
-        return replace(
+        return described(
             cls.card,
-            outputs=(replace(made, constraints={**(found.constraints if found else {}), "space": tool.space}),),
-            weights=weights,
-            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
-            memory=(found.memory if found else 0) or cls.card.memory,
-            cost=(found.cost if found else 0) or cls.card.cost,
+            (tool.choice.model, tool.choice.revision),
+            made={**(found.constraints if found else {}), "space": tool.space},
+            memory=found.memory if found else 0,
+            cost=found.cost if found else 0,
         )
 
     def load(self) -> None:

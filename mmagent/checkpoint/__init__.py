@@ -6,25 +6,33 @@ A setting `model` is a folder, a file, or the id of a repository on the Hugging 
     >>> slug("openai/clip-vit-base-patch32")
     'clip-vit-base-patch32'
 
-`config`, `digest` and `slug` touch no network and import nothing heavy, so that a card can be made with them. It
-knows nothing of tools and media; of families of models only `vision` does.
+`config`, `digest`, `described` and what they are made with touch no network and import nothing heavy, since cards
+are made with them. It knows nothing of tools and media; of families of models only `vision` does.
 """
 
 from __future__ import annotations
 
+from mmagent.checkpoint.describing import check_layer, described, layers_size, seconds, space_name
 from mmagent.checkpoint.digests import digest
-from mmagent.checkpoint.loading import load_part, load_pretrained, load_tensors, loading
-from mmagent.checkpoint.place import config, locate, slug
+from mmagent.checkpoint.loading import forward, load_part, load_pretrained, load_tensors, loading
+from mmagent.checkpoint.place import config, locate, processor_config, slug
 from mmagent.checkpoint.safety import guard
 
 __all__ = [
+    "check_layer",
     "config",
+    "described",
     "digest",
+    "forward",
     "guard",
+    "layers_size",
     "load_part",
     "load_pretrained",
     "load_tensors",
     "loading",
     "locate",
+    "processor_config",
+    "seconds",
     "slug",
+    "space_name",
 ]

@@ -16,7 +16,7 @@ from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.place import locate
 from mmagent.checkpoint.quiet import quiet
 from mmagent.checkpoint.safety import guard
-from mmagent.errors import MissingExtra, ModelError
+from mmagent.errors import MissingExtra, MMAgentError, ModelError
 
 _ONE = threading.RLock()
 
@@ -26,6 +26,28 @@ def loading() -> Iterator[None]:
     """One thread loads at a time, and quietly: libraries patch initialisation and the default dtype meanwhile."""
     with _ONE, quiet():
         yield
+
+
+@contextlib.contextmanager
+def forward(model: str) -> Iterator[None]:
+    """A pass through a loaded model: without gradients, with a processor left free; what it raises is a ModelError.
+
+    Many an architecture loads whose inputs or results are not what a tool expects of its kind.
+    """
+    import torch
+
+    from mmagent.checkpoint.threads import modest  # here, since it imports torch
+
+    with modest(), torch.inference_mode():
+        try:
+            yield
+        except (MMAgentError, MemoryError):
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{model} cannot be run as this tool runs it: {type(error).__name__}: {_first_line(error)}; "
+                "see the page on encoders for what it takes"
+            ) from error
 
 
 def load_pretrained(

@@ -13,6 +13,7 @@ from mmagent.checkpoint.quiet import quiet
 from mmagent.errors import ModelError, Offline
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+PREPARING = "preprocessor_config.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -62,6 +63,28 @@ def slug(model: str) -> str:
         path = Path(path.parent.parent.name.split("--")[-1])  # models--owner--name/snapshots/commit
     name = path.stem if path.suffix.lower() in WEIGHTS else path.name
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") or "model"
+
+
+def processor_config(model: str, part: str, *, revision: str = "") -> dict[str, Any]:
+    """The fields of a checkpoint's `image_processor` or `feature_extractor`, in a file of its own or the processor's.
+
+    Empty while a hub id is not here. ModelError if there is none, or one that prepares the other kind of input.
+    """
+    own = config(model, PREPARING, revision=revision, optional=True)
+    if own is None:
+        whole = config(model, "processor_config.json", revision=revision, optional=True) or {}
+        own = whole.get(part)
+    if not isinstance(own, dict):
+        if here(model, revision) is None:
+            return {}
+        kind = "AutoImageProcessor" if part == "image_processor" else "AutoFeatureExtractor"
+        raise ModelError(
+            f"{model} holds no {PREPARING}; save its {part.replace('_', ' ')} beside the model: "
+            f"{kind}.from_pretrained(...).save_pretrained(FOLDER)"
+        )
+    if ("sampling_rate" in own) is not (part == "feature_extractor"):  # old ones name no class
+        raise ModelError(f"{model} prepares {'sound' if 'sampling_rate' in own else 'pictures'}, says its {PREPARING}")
+    return own
 
 
 def here(model: str, revision: str = "") -> Path | None:

@@ -7,18 +7,28 @@ Shapes: L tokens, states of width D.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal, cast
 
 from mmagent import Card, Context, Embedding, Text, Tool
-from mmagent.checkpoint import digest, load_part, load_pretrained, locate, slug
+from mmagent.checkpoint import (
+    check_layer,
+    described,
+    forward,
+    load_part,
+    load_pretrained,
+    locate,
+    seconds,
+    space_name,
+)
 from mmagent.errors import MediaError, ModelError
+from mmagent.tool import Scalar
 
 from .pooling import POOLINGS, dense
 from .recipe import Recipe, recipe_of
 from .words import Words
 
-Scalar = str | int | float | bool | None
+USUAL = 32
+"""Tokens of a text that is not filled up, for its expected cost."""
 
 TOWERS = {
     "clip": "CLIPTextModel",
@@ -65,35 +75,27 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         self.model, self.revision, self.pickle, self.tokenizer = model, revision, pickle, tokenizer
         self.output, self.pooling, self.layer, self.length = output, pooling, layer, length
         self.padded, self.prompt = padded, prompt
-        own = output if output != "pooled" else "text.pooled"  # a model may pool pictures too, into another space
-        self.space = space or f"{slug(model)}.{own}{'' if layer == -1 else layer}"
+        # A model may pool pictures too, and text in several ways, each into a space of its own.
+        own = output if output != "pooled" else f"text.pooled{'' if pooling == 'auto' else '.' + pooling}"
+        self.space = space or space_name(model, own, layer, revision)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         asked = cast("TextEncoder", cls.make(settings))
-        made: dict[str, Scalar] = {"space": asked.space}
-        memory = 0
-        recipe = asked._recipe()
+        recipe, width, filled = asked._recipe(), None, None
         if recipe is not None:
-            whole = asked.output == "pooled" and asked.pooling == "auto" and recipe.pooled_width
-            made["width"] = recipe.joint if asked.output == "projected" else whole or recipe.width
-            made["tokens"] = asked._limit(recipe) if asked._fills(recipe) else None
-            memory = recipe.memory
-        if asked.output != "tokens":
-            made["tokens"] = 1
-        (states,) = cls.card.outputs
-        told = {name: value for name, value in made.items() if value is not None}
-        digests = [
-            digest(asked.model, revision=asked.revision),
-            *([digest(asked.tokenizer)] if asked.tokenizer else []),
-        ]
-        weights = "+".join(digests) if all(digests) else ""
-        return replace(
+            width = recipe.joint if asked.output == "projected" else recipe.width
+            if asked.output == "pooled" and asked.pooling == "auto":
+                width = recipe.pooled_width or width
+            filled = asked._limit(recipe) if asked._fills(recipe) else None
+        beside = [(asked.tokenizer, "")] if asked.tokenizer else []
+        return described(
             cls.card,
-            outputs=(replace(states, constraints=told),),
-            weights=weights,
-            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
-            memory=memory or cls.card.memory,
+            (asked.model, asked.revision),
+            *beside,
+            made={"tokens": filled if asked.output == "tokens" else 1, "width": width, "space": asked.space},
+            memory=recipe.memory if recipe else 0,
+            cost=seconds(recipe.size, filled or USUAL) if recipe else 0,
         )
 
     def load(self) -> None:
@@ -113,6 +115,8 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         )  # fmt: skip
         if recipe.kind == "clap" and self.output != "projected":
             self._encode = self._encode.text_model
+        elif self._encode.config.is_encoder_decoder:
+            self._encode = self._encode.get_encoder()
         self._words = (
             Words(load_part("AutoTokenizer", self.tokenizer))
             if self.tokenizer
@@ -143,7 +147,7 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         inputs = {"input_ids": torch.tensor([ids])}
         if not recipe.kind.startswith(UNMASKED):
             inputs["attention_mask"] = torch.tensor([mask]).long()
-        with torch.inference_mode():
+        with forward(self.model):
             out = self._encode(**inputs, output_hidden_states=self.layer != -1)
             states = (out.last_hidden_state if self.layer == -1 else out.hidden_states[self.layer])[0]  # [L, D]
             if self.output != "tokens":
@@ -175,14 +179,16 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         recipe = recipe_of(self.model, self.revision, self.tokenizer)
         if recipe is None:
             return None
-        n, layer = recipe.n_layers, self.layer
+        layer = self.layer
         if self.output == "projected" and recipe.joint is None:
             raise ModelError(f"{self.model} shares no space with an image or audio encoder; take pooled")
         if layer != -1 and (self.output == "projected" or self.pooling == "model"):
             raise ModelError(f"{self.model} makes its own vector of the last layer; leave layer at -1")
-        if n is not None and not -n - 1 <= layer <= n:
-            raise ModelError(f"{self.model} has {n} layers; layer is {-n - 1} … {n}, not {layer}")
-        if self.prompt and self.output == "pooled" and self.pooling == "auto" and not recipe.prompt_pooled:
+        check_layer(self.model, layer, recipe.n_layers)
+        auto = self.output == "pooled" and self.pooling == "auto"
+        if auto and recipe.problem:
+            raise ModelError(f"{self.model} {recipe.problem}: set pooling to another than auto")
+        if auto and self.prompt and not recipe.prompt_pooled:
             raise ModelError(f"{self.model} leaves its prompt out of the pooling, which this tool cannot; set pooling")
         if self.length is not None and not 1 <= self.length <= (recipe.longest or self.length):
             raise ModelError(

@@ -33,8 +33,8 @@ def dense(folder: Path, pickle: bool) -> Callable[[Any], Any]:
     file = next((path for path in (folder / "model.safetensors", folder / "pytorch_model.bin") if path.is_file()), None)
     if file is None:
         raise ModelError(f"{folder} holds neither model.safetensors nor pytorch_model.bin; download the model again")
-    tensors = load_tensors(file, pickle=pickle)
+    tensors = {name: tensor.float() for name, tensor in load_tensors(file, pickle=pickle).items()}
+    if "linear.weight" not in tensors:
+        raise ModelError(f"{file} holds {', '.join(tensors) or 'nothing'}, not linear.weight; download the model again")
     activate = getattr(nn, name)()
-    return lambda vector: activate(
-        nn.functional.linear(vector, tensors["linear.weight"].float(), tensors.get("linear.bias"))
-    )
+    return lambda vector: activate(nn.functional.linear(vector, tensors["linear.weight"], tensors.get("linear.bias")))

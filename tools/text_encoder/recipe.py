@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmagent.checkpoint import config, locate
+from mmagent.checkpoint import config, layers_size, locate
 from mmagent.errors import ModelError, Offline
 
 WIDTHS = {"clip": 512, "clap": 768, "siglip": 768, "siglip2": 768}
 """The widths of text towers where the config leaves them out, as the library has them."""
+
+
+VOCABULARIES = (
+    "tokenizer_config.json", "tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
+"""The files of which a tokenizer has at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +28,9 @@ class Recipe:
 
     `usual` and `longest` are the tokens of the longest text, as it was trained and as it could take. `pooled_width`
     is that of the vector where layers follow the pooling (`dense`), `joint` that of the space shared with another
-    encoder. `lower`: text is put in lower case first. `prompt_pooled`: a prompt's states count as the text's do.
-    `folder` holds the model where it is not the checkpoint's own.
+    encoder. `problem` is what this tool cannot pool as the checkpoint does. `lower`: text is put in lower case first.
+    `prompt_pooled`: a prompt's states count as the text's do. `size` counts the numbers in the layers, `memory` the
+    bytes of all. `folder` holds the model where it is not the checkpoint's own.
     """
 
     kind: str
@@ -30,8 +38,10 @@ class Recipe:
     n_layers: int | None
     usual: int | None
     longest: int | None
+    size: int = 0
     memory: int = 0
     pooling: str = "mean"
+    problem: str = ""
     pooled_width: int | None = None
     joint: int | None = None
     unit: bool = False
@@ -53,6 +63,11 @@ def recipe_of(model: str, revision: str, tokenizer: str | None) -> Recipe | None
     own = read(f"{place}config.json")
     if not own:
         return None
+    if "text_config" not in own and "sampling_rate" in (
+        read("preprocessor_config.json") or read("processor_config.json").get("feature_extractor") or {}
+    ):
+        raise ModelError(f"{model} hears sound; use audio-encoder")
+    _check_words(tokenizer or model, "" if tokenizer else revision, "" if tokenizer else folder)
     kind = str(own.get("model_type", ""))
     part = {**own, **(own.get("text_config") or {})}
     width = _first(part, "d_model", "dim", "hidden_size", "n_embd") or WIDTHS.get(kind)
@@ -68,11 +83,11 @@ def recipe_of(model: str, revision: str, tokenizer: str | None) -> Recipe | None
         longest -= int(part.get("pad_token_id", 1)) + 1  # they count places from behind the padding id
     usual = int(usual) if usual and usual < 1e9 else None  # where there is none, tokenizers write 1e30
     usual = min(usual, longest) if usual and longest else usual
-    n_layers = _first(part, "num_layers", "n_layers", "num_hidden_layers")
-    # A layer of a transformer holds 12 D² numbers of 4 bytes, its vocabulary D each.
-    memory = 4 * (width or 0) * (12 * (width or 0) * (n_layers or 0) + int(part.get("vocab_size", 0)))
+    n_layers = _first(part, "encoder_layers", "num_layers", "n_layers", "num_hidden_layers")
+    size = layers_size(width, n_layers)
+    memory = 4 * (size + (width or 0) * int(part.get("vocab_size", 0)))
     lower = bool(sentence.get("do_lower_case"))
-    found = Recipe(kind, width, n_layers, usual, longest, memory, lower=lower, folder=folder)
+    found = Recipe(kind, width, n_layers, usual, longest, size, memory, lower=lower, folder=folder)
     if kind.startswith("siglip"):
         found = replace(found, joint=part.get("projection_size") or width, pooling="model")
     elif kind.startswith(("clip", "clap")):
@@ -82,12 +97,25 @@ def recipe_of(model: str, revision: str, tokenizer: str | None) -> Recipe | None
         fields = read(f"{path}/config.json")
         if name == "Pooling":
             counted = fields.get("include_prompt", True) is not False
-            found = replace(found, pooling=_pooling(fields, model), prompt_pooled=counted)
+            how, problem = _pooling(fields)
+            found = replace(found, pooling=how, problem=problem, prompt_pooled=counted)
         elif name == "Dense":
-            found = replace(found, dense=(*found.dense, path), pooled_width=int(fields["out_features"]))
+            if not isinstance(fields.get("out_features"), int):
+                raise ModelError(f"{model}: {path}/config.json names no out_features; download or save the model again")
+            found = replace(found, dense=(*found.dense, path), pooled_width=fields["out_features"])
         else:
             found = replace(found, unit=True)
     return found
+
+
+def _check_words(model: str, revision: str, folder: str) -> None:
+    """ModelError where a checkpoint that is here has no tokenizer."""
+    try:
+        place = locate(model, revision=revision, download=False)
+    except Offline:
+        return
+    if place.is_dir() and not any((place / folder / name).is_file() for name in VOCABULARIES):
+        raise ModelError(f"{model} holds no tokenizer; save it beside the model, or set tokenizer to where it lies")
 
 
 def _first(fields: Mapping[str, Any], *names: str) -> int | None:
@@ -125,10 +153,10 @@ def _listed(model: str, revision: str) -> list[dict[str, Any]]:
         raise ModelError(f"{file} is no list of modules: {error}; download or save the model again") from None
 
 
-def _pooling(fields: Mapping[str, Any], model: str) -> str:
-    """The key of POOLINGS that a Pooling module's config asks for.
+def _pooling(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """The key of POOLINGS that a Pooling module's config asks for, and what is wrong with it.
 
-    `{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false}` gives `mean`.
+    `{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": false}` gives `("mean", "")`.
     """
     names = {"mean": "mean", "cls": "cls", "max": "max", "lasttoken": "last", "mean_sqrt_len": "sqrt"}
     asked = [
@@ -137,8 +165,5 @@ def _pooling(fields: Mapping[str, Any], model: str) -> str:
     asked = [str(fields["pooling_mode"])] if "pooling_mode" in fields else asked
     short = [name.removesuffix("_tokens").removesuffix("_token") for name in asked]
     if len(short) != 1 or short[0] not in names:
-        raise ModelError(
-            f"{model} pools by {' and '.join(asked) or 'nothing'}; this tool knows {', '.join(names)}, one at a time: "
-            "set pooling to another than auto"
-        )
-    return names[short[0]]
+        return "", f"pools by {' and '.join(asked) or 'nothing'}; this tool knows {', '.join(names)}, one at a time"
+    return names[short[0]], ""

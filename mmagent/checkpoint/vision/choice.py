@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from mmagent.checkpoint.place import slug
+from mmagent.checkpoint.describing import space_name
 from mmagent.errors import ModelError
 
 Output = Literal["patches", "all", "cls", "pooled", "projected"]
@@ -34,9 +34,6 @@ class Choice:
 
     @property
     def space(self) -> str:
-        """The name of the space that the states live in, unless the user gives another.
-
-        >>> Choice("openai/clip-vit-base-patch32", layer=-2).space
-        'clip-vit-base-patch32.patches-2'
-        """
-        return f"{slug(self.model)}.{self.output}{'' if self.layer == -1 else self.layer}"
+        """The name of the space that the states live in, unless the user gives another."""
+        own = self.output if self.output != "pooled" else "image.pooled"  # a model may pool text too, into another
+        return space_name(self.model, own, self.layer, self.revision)

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mmagent.checkpoint.describing import check_layer, layers_size, seconds
 from mmagent.checkpoint.files import tensors
-from mmagent.checkpoint.place import config, here
+from mmagent.checkpoint.place import config, here, processor_config
 from mmagent.checkpoint.vision import openclip
 from mmagent.checkpoint.vision.choice import Choice
 from mmagent.checkpoint.vision.families import REFUSED, Family, family
-from mmagent.checkpoint.vision.processor import made_size, pair, processor_fields
+from mmagent.checkpoint.vision.processor import made_size, pair
 from mmagent.errors import ModelError
-
-SPEED = 1e11
-"""Floating-point operations a second that expected costs reckon with: a ViT-B/16 in float32 on one busy core of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +48,23 @@ def facts(choice: Choice) -> Facts | None:
     kind, fields, projection = found
     if kind in REFUSED:
         raise ModelError(f"{choice.model} is {kind}: {REFUSED[kind]}")
+    opened = kind == "open_clip"  # whose config tells of its processor too
+    prepared = {} if opened else processor_config(choice.model, "image_processor", revision=choice.revision)
     row = family(kind)
     if row is None:
         return _unknown(choice, kind, fields)
     _check(choice, kind, row, fields)
-    sides = _sides(choice, row, fields)
+    sides = _sides(choice, row, fields, prepared)
     n_layers, hidden = int(fields.get("num_hidden_layers", 0)), _hidden(row, fields, choice)
     prefix = row.classes + int(fields.get(row.registers, 0))
-    patches = _patches(choice, kind, row, fields, sides)
+    patches = _patches(kind, row, fields, prepared, sides)
     tokens = patches and patches + prefix
     made = {"patches": patches, "all": tokens}.get(choice.output, 1)
     width = hidden
     if choice.output == "projected" and projection:
         width = projection
-    # A layer of a transformer holds 12 D² numbers, each used twice for every token.
-    size = 12 * hidden * hidden * n_layers if hidden and row.uniform else 0
-    return Facts(kind, fields, made, width, 4 * size, 2.0 * size * (tokens or 0) / SPEED)
+    size = layers_size(hidden, n_layers) if row.uniform else 0
+    return Facts(kind, fields, made, width, 4 * size, seconds(size, tokens or 0))
 
 
 def _fields(choice: Choice) -> tuple[str, dict[str, Any], int | None] | None:
@@ -98,11 +97,7 @@ def _unknown(choice: Choice, kind: str, fields: Mapping[str, Any]) -> Facts:
 
 
 def _check(choice: Choice, kind: str, row: Family, fields: Mapping[str, Any]) -> None:
-    n_layers = fields.get("num_hidden_layers") if row.uniform else None
-    if isinstance(n_layers, int) and not -n_layers - 1 <= choice.layer <= n_layers:
-        raise ModelError(
-            f"{choice.model} has {n_layers} layers; layer is {-n_layers - 1} … {n_layers}, not {choice.layer}"
-        )
+    check_layer(choice.model, choice.layer, fields.get("num_hidden_layers") if row.uniform else None)
     pooled = row.pooled and fields.get("vision_use_head", True)
     lacks = {
         "cls": "" if row.classes else "has no class token; take pooled",
@@ -131,10 +126,14 @@ def _hidden(row: Family, fields: Mapping[str, Any], choice: Choice) -> int | Non
 
 
 def _patches(
-    choice: Choice, kind: str, row: Family, fields: Mapping[str, Any], sides: tuple[int, int] | None
+    kind: str,
+    row: Family,
+    fields: Mapping[str, Any],
+    prepared: Mapping[str, Any],
+    sides: tuple[int, int] | None,
 ) -> int | None:
     if kind.startswith("siglip2"):  # of any size: filled up to the processor's number, with a mask
-        told = processor_fields(choice).get("max_num_patches")
+        told = prepared.get("max_num_patches")
         return int(told) if told else None
     if not row.grid or sides is None:
         return None
@@ -142,9 +141,11 @@ def _patches(
     return (sides[0] // across[0]) * (sides[1] // across[1])
 
 
-def _sides(choice: Choice, row: Family, fields: Mapping[str, Any]) -> tuple[int, int] | None:
+def _sides(
+    choice: Choice, row: Family, fields: Mapping[str, Any], prepared: Mapping[str, Any]
+) -> tuple[int, int] | None:
     """Height and width of the picture that enters the network; ModelError if the processor makes another size."""
-    made = made_size(processor_fields(choice))
+    made = made_size(prepared)
     if not row.fixed:
         return made
     own = pair(fields["image_size"])

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmagent.checkpoint.loading import load_pretrained
+from mmagent.checkpoint.describing import check_layer
+from mmagent.checkpoint.loading import forward, load_part, load_pretrained
 from mmagent.checkpoint.place import config, locate
 from mmagent.checkpoint.safety import guard
 from mmagent.checkpoint.vision import openclip
 from mmagent.checkpoint.vision.choice import Choice
 from mmagent.checkpoint.vision.facts import Facts, facts
 from mmagent.checkpoint.vision.families import Family, family
-from mmagent.checkpoint.vision.processor import image_processor
 from mmagent.errors import MediaError, ModelError
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Tower:
             processor = openclip.processor(opened, found.fields, choice.model)
             return cls(choice, model if choice.output == "projected" else model.vision_model, processor, found.kind)
         guard(path, pickle=choice.pickle)  # before anything else is said about the folder
-        return cls(choice, _model(choice, found), image_processor(choice), found.kind)
+        processor = load_part("AutoImageProcessor", choice.model, revision=choice.revision, backend="pil")
+        return cls(choice, _model(choice, found), processor, found.kind)
 
     def encode(self, pictures: Sequence[PIL.Image.Image]) -> list[tuple[Array, Array | None]]:
         """The states `[L, D]` of each picture, with a mask `[L]` where some of them stand for nothing.
@@ -74,7 +75,7 @@ class Tower:
         import torch
 
         batch = {name: torch.cat([item[name] for item in prepared]) for name in prepared[0]}
-        with torch.inference_mode():
+        with forward(self.choice.model):
             out = self.model(**batch, output_hidden_states=self.choice.layer != -1)
             states = self._chosen(out)  # [B, L, D]
         mask = batch.get("pixel_attention_mask") if self.choice.output in ("patches", "all") else None
@@ -88,20 +89,15 @@ class Tower:
             if vector is None:
                 raise ModelError(f"{self.choice.model} makes no pooled vector; take output: all")
             return vector.flatten(1)[:, None]  # [B, 1, D]; some leave it [B, D, 1, 1]
-        states = out.last_hidden_state if self.choice.layer == -1 else self._layer(out.hidden_states)
+        states = out.last_hidden_state
+        if self.choice.layer != -1:
+            check_layer(self.choice.model, self.choice.layer, len(out.hidden_states) - 1)
+            states = out.hidden_states[self.choice.layer]
         if states.ndim == 4:  # [B, D, H, W] of convolutions
             states = states.flatten(2).transpose(1, 2)
         if self.choice.output == "cls":
             return states[:, :1]
         return states[:, self._prefix :] if self.choice.output == "patches" else states
-
-    def _layer(self, states: Sequence[Any]) -> Any:
-        if not -len(states) <= self.choice.layer < len(states):
-            raise ModelError(
-                f"{self.choice.model} has {len(states) - 1} layers; layer is {-len(states)} … {len(states) - 1}, "
-                f"not {self.choice.layer}"
-            )
-        return states[self.choice.layer]
 
 
 def _model(choice: Choice, found: Facts) -> Any:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmagent.checkpoint.loading import load_pretrained
-from mmagent.checkpoint.place import config
+from mmagent.checkpoint.describing import check_layer, layers_size, seconds
+from mmagent.checkpoint.loading import forward, load_part, load_pretrained
+from mmagent.checkpoint.place import config, processor_config
 from mmagent.checkpoint.vision.choice import Choice
-from mmagent.checkpoint.vision.facts import SPEED, Facts
-from mmagent.checkpoint.vision.processor import image_processor
+from mmagent.checkpoint.vision.facts import Facts
 from mmagent.errors import ModelError
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ def facts(choice: Choice, n_frames: int | None) -> Facts:
         raise ModelError(f"{choice.model} takes {own} frames, not {n_frames}; leave frames out")
     if choice.output in ("cls", "projected"):
         raise ModelError(f"{choice.model} is videomae and has no {choice.output} state; take patches or pooled")
-    if not -depth - 1 <= choice.layer <= depth:
-        raise ModelError(f"{choice.model} has {depth} layers; layer is {-depth - 1} … {depth}, not {choice.layer}")
+    check_layer(choice.model, choice.layer, depth)
+    processor_config(choice.model, "image_processor", revision=choice.revision)  # raises where there is none
     n_boxes = own // int(fields["tubelet_size"]) * (int(fields["image_size"]) // int(fields["patch_size"])) ** 2
-    size = 12 * width * width * depth
+    size = layers_size(width, depth)
     made = 1 if choice.output == "pooled" else n_boxes
-    return Facts("videomae", fields, made, width, 4 * size, 2.0 * size * n_boxes / SPEED)
+    return Facts("videomae", fields, made, width, 4 * size, seconds(size, n_boxes))
 
 
 class TubeletTower:
@@ -61,18 +61,19 @@ class TubeletTower:
         """Load what `choice` names; ModelError says what does not fit and why."""
         facts(choice, n_frames)
         model = load_pretrained("VideoMAEModel", choice.model, pickle=choice.pickle, revision=choice.revision)
-        return cls(choice, model, image_processor(choice))
+        return cls(
+            choice, model, load_part("AutoImageProcessor", choice.model, revision=choice.revision, backend="pil")
+        )
 
     def encode(self, frames: Sequence[PIL.Image.Image], progress: Callable[[int, int], None]) -> tuple[Array, Array]:
         """The states `[L, D]` of one video, given as the frames that the model takes; all of them count, `[L]`."""
         import numpy as np
-        import torch
 
         progress(0, len(frames))
         batch = self.processor([list(frames)], return_tensors="pt")  # pixel_values [1, T, 3, H, W]
         last = self.choice.layer == -1
-        with torch.inference_mode():
+        with forward(self.choice.model):
             out = self.model(**batch, output_hidden_states=not last)
-        states = out.last_hidden_state if last else out.hidden_states[self.choice.layer]  # [1, L, D]
-        chosen: Array = (states.mean(1) if self.choice.output == "pooled" else states[0]).numpy()
+            states = out.last_hidden_state if last else out.hidden_states[self.choice.layer]  # [1, L, D]
+            chosen: Array = (states.mean(1) if self.choice.output == "pooled" else states[0]).numpy()
         return chosen, np.ones(len(chosen), bool)

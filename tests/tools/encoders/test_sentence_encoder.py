@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from mmagent import Card, Text
+from mmagent import Text
 from mmagent.errors import ModelError
-from mmagent.registry import registry
+from tests.tools.encoders.checkpoints import card_of, loaded
+from tests.tools.encoders.families import (
+    tf,
+    torch,
+)
 
 if TYPE_CHECKING:
     from tests.tools.conftest import Listener
 
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("transformers")
+TOOL = "text-encoder.v1"
+
 
 TEXT = "a small text"
 
@@ -39,25 +43,6 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vocabulary = {word: number for number, word in enumerate(words)}
     tf.BertTokenizer(vocab=vocabulary, do_lower_case=False, model_max_length=30).save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmagent.checkpoint.digests.cache_folder", lambda: tmp_path_factory.mktemp("cache") / "weights")
-        yield
-
-
-def card_of(**chosen: object) -> Card:
-    kind = registry.find("text-encoder.v1")
-    return kind.card_for(kind.card.check_settings(chosen))
-
-
-def loaded(**chosen: object) -> Any:
-    kind = registry.find("text-encoder.v1")
-    tool = kind.make(kind.card.check_settings(chosen))
-    tool.load()
-    return tool
 
 
 def direct(folder: Path) -> Any:
@@ -104,7 +89,7 @@ POOLINGS: Mapping[str, Callable[[Any], Any]] = {
 def test_a_sentence_encoder_pools_as_its_modules_say(bert: Path, tmp_path: Path, ctx: Listener, mode: str) -> None:
     folder = sentences(bert, tmp_path / "encoder", {f"pooling_mode_{name}": name == mode for name in POOLINGS})
     states = direct(folder).last_hidden_state[0].numpy()
-    made = loaded(model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
+    made = loaded(TOOL, model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
     np.testing.assert_allclose(made, POOLINGS[mode](states), atol=1e-5)
 
 
@@ -116,38 +101,40 @@ def test_layers_behind_the_pooling_and_unit_length_are_followed(bert: Path, tmp_
     states = direct(folder).last_hidden_state[0].numpy()
     layer = {name: item.numpy() for name, item in load_file(folder / "2_Dense/model.safetensors").items()}
     expected = np.tanh(layer["linear.weight"] @ states.mean(0) + layer["linear.bias"])
-    made = loaded(model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
+    made = loaded(TOOL, model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
     np.testing.assert_allclose(made, expected / np.linalg.norm(expected), atol=1e-5)
-    assert card_of(model=str(folder), output="pooled").outputs[0].constraints["width"] == 5
-    assert card_of(model=str(folder), output="pooled", pooling="cls").outputs[0].constraints["width"] == 16
-    first = loaded(model=str(folder), output="pooled", pooling="cls").run(Text(TEXT), ctx).array[0]
+    assert card_of(TOOL, model=str(folder), output="pooled").outputs[0].constraints["width"] == 5
+    assert card_of(TOOL, model=str(folder), output="pooled", pooling="cls").outputs[0].constraints["width"] == 16
+    first = loaded(TOOL, model=str(folder), output="pooled", pooling="cls").run(Text(TEXT), ctx).array[0]
     np.testing.assert_allclose(first, states[0], atol=1e-6)
 
 
 def test_a_models_own_pooler_is_used_when_asked_for(bert: Path, tmp_path: Path, ctx: Listener) -> None:
-    made = loaded(model=str(bert), output="pooled", pooling="model").run(Text(TEXT), ctx)
+    made = loaded(TOOL, model=str(bert), output="pooled", pooling="model").run(Text(TEXT), ctx)
     np.testing.assert_allclose(made.array, direct(bert).pooler_output.numpy(), atol=1e-6)
     bare = Path(shutil.copytree(bert, tmp_path / "bare"))
     tf.BertForMaskedLM.from_pretrained(bare).save_pretrained(bare)  # without the pooler
-    assert loaded(model=str(bare)).run(Text(TEXT), ctx).array.shape == (12, 16)
+    assert loaded(TOOL, model=str(bare)).run(Text(TEXT), ctx).array.shape == (12, 16)
     with pytest.raises(ModelError, match=r"lacks 2 of its parameters, pooler\.dense"):
-        loaded(model=str(bare), output="pooled", pooling="model")
+        loaded(TOOL, model=str(bare), output="pooled", pooling="model")
 
 
 def test_modules_that_are_not_known_are_refused(bert: Path, tmp_path: Path) -> None:
     mean = {"pooling_mode_mean_tokens": True}
     strange = sentences(bert, tmp_path / "strange", mean, "WeightedLayerPooling")
     with pytest.raises(ModelError, match="chains Transformer, Pooling, WeightedLayerPooling"):
-        card_of(model=str(strange))
+        card_of(TOOL, model=str(strange))
     both = sentences(bert, tmp_path / "both", {**mean, "pooling_mode_cls_token": True})
-    with pytest.raises(ModelError, match="pools by mean_tokens and cls_token"):
-        card_of(model=str(both))
+    with pytest.raises(ModelError, match=r"pools by mean_tokens and cls_token.*set pooling to another than auto"):
+        card_of(TOOL, model=str(both), output="pooled")
+    for fits in ({}, {"output": "pooled", "pooling": "mean"}):
+        assert card_of(TOOL, model=str(both), **fits).outputs[0].constraints["width"] == 16
     outside = sentences(bert, tmp_path / "outside", mean)
     listed = json.loads((outside / "modules.json").read_text())
     listed[1]["path"] = "../strange/1_Pooling"
     (outside / "modules.json").write_text(json.dumps(listed))
     with pytest.raises(ModelError, match="folders outside of itself"):
-        card_of(model=str(outside))
+        card_of(TOOL, model=str(outside))
 
 
 def test_case_and_prompts_are_taken_as_the_encoder_takes_them(bert: Path, tmp_path: Path, ctx: Listener) -> None:
@@ -155,18 +142,18 @@ def test_case_and_prompts_are_taken_as_the_encoder_takes_them(bert: Path, tmp_pa
     folder = sentences(bert, tmp_path / "encoder", mean)
     fields = {"max_seq_length": 9, "do_lower_case": True}
     (folder / "sentence_bert_config.json").write_text(json.dumps(fields))
-    tool = loaded(model=str(folder))
+    tool = loaded(TOOL, model=str(folder))
     assert tool.run(Text("LOUD AND LONG"), ctx) == tool.run(Text("loud and long"), ctx)
     assert len(tool.run(Text("loud and long"), ctx).array) == 9
     with pytest.raises(ModelError, match="leaves its prompt out of the pooling"):
-        card_of(model=str(folder), output="pooled", prompt="query: ")
+        card_of(TOOL, model=str(folder), output="pooled", prompt="query: ")
 
 
 @pytest.mark.weights
 def test_alike_sentences_are_nearer_than_unlike_ones(ctx: Listener) -> None:
     from mmagent.fetch import fetch
 
-    tool = loaded(model=str(fetch("all-minilm-l6-v2")), output="pooled")
+    tool = loaded(TOOL, model=str(fetch("all-minilm-l6-v2")), output="pooled")
     pairs = [
         ("A man is eating food.", "Someone has a meal."),
         ("The girl plays the violin.", "A young woman makes music."),

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mmagent import Card, Embedding, Engine, GraphBuilder, Image, Video
+from mmagent import Embedding, Engine, GraphBuilder, Image, Video
 from mmagent.errors import ModelError
 from mmagent.registry import registry
+from tests.tools.encoders.checkpoints import card_of, fresh, loaded
+from tests.tools.encoders.families import (
+    SIGHT,
+    tf,
+    torch,
+)
 
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("transformers")
+TOOL = "video-encoder.v1"
 
-SMALL: dict[str, Any] = {
-    "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-    "image_size": 16, "patch_size": 8,
-}  # fmt: skip
+
 CROP = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
 
 
@@ -29,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small CLIP vision tower with its projection."""
     folder = tmp_path_factory.mktemp("video") / "clip"
     torch.manual_seed(0)
-    tf.CLIPVisionModelWithProjection(tf.CLIPVisionConfig(**SMALL, projection_dim=24)).save_pretrained(folder)
+    tf.CLIPVisionModelWithProjection(tf.CLIPVisionConfig(**SIGHT, projection_dim=24)).save_pretrained(folder)
     tf.CLIPImageProcessorPil(**CROP).save_pretrained(folder)
     return folder
 
@@ -40,17 +42,10 @@ def videomae(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("video") / "videomae"
     torch.manual_seed(0)
     decoder = {"decoder_hidden_size": 8, "decoder_num_attention_heads": 2, "decoder_intermediate_size": 8}
-    config = tf.VideoMAEConfig(**SMALL, num_frames=4, tubelet_size=2, decoder_num_hidden_layers=1, **decoder)
+    config = tf.VideoMAEConfig(**SIGHT, num_frames=4, tubelet_size=2, decoder_num_hidden_layers=1, **decoder)
     tf.VideoMAEForPreTraining(config).save_pretrained(folder)
     tf.VideoMAEImageProcessorPil(**CROP).save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MMAGENT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def movie(n_frames: int, seed: int = 0) -> Video:
@@ -58,29 +53,17 @@ def movie(n_frames: int, seed: int = 0) -> Video:
     return Video(frames, fps=8)
 
 
-def card_of(**settings: object) -> Card:
-    kind = registry.find("video-encoder.v1")
-    return kind.card_for(kind.card.check_settings(settings))
-
-
-def loaded(name: str = "video-encoder.v1", /, **settings: object) -> Any:
-    kind = registry.find(name)
-    tool = kind.make(kind.card.check_settings(settings))
-    tool.load()
-    return tool
-
-
 @pytest.mark.parametrize("output", ["patches", "cls", "projected"])
 def test_frames_are_encoded_one_after_the_other_in_time(clip: Path, ctx: Any, output: str) -> None:
     video = movie(9)
-    made = loaded(model=str(clip), output=output, frames=3).run(video, ctx).array
+    made = loaded(TOOL, model=str(clip), output=output, frames=3).run(video, ctx).array
     still = loaded("image-encoder.v1", model=str(clip), output=output)
     each = [still.run(Image(video.array[index])).array for index in (1, 4, 7)]  # the middle ones of three shares
     assert np.allclose(made, np.concatenate(each), atol=1e-5)
 
 
 def test_a_short_video_gives_frames_twice_and_a_long_one_the_same_number(clip: Path, ctx: Any) -> None:
-    tool = loaded(model=str(clip), output="pooled")
+    tool = loaded(TOOL, model=str(clip), output="pooled")
     short = tool.run(movie(2), ctx).array
     assert short.shape == (8, 16)
     assert np.array_equal(short[:4], np.repeat(short[:1], 4, axis=0))
@@ -91,7 +74,7 @@ def test_a_short_video_gives_frames_twice_and_a_long_one_the_same_number(clip: P
 def test_many_frames_go_in_parts_and_can_be_cancelled(clip: Path, listen: Callable[..., Any]) -> None:
     from mmagent.errors import Cancelled
 
-    tool, ctx = loaded(model=str(clip), output="pooled", frames=40), listen()
+    tool, ctx = loaded(TOOL, model=str(clip), output="pooled", frames=40), listen()
     whole = tool.run(movie(40), ctx).array
     assert [done for done, _, _ in ctx.notes] == [0, 16, 32]
     assert len(whole) == 40
@@ -108,10 +91,10 @@ def test_tubelets_are_those_that_the_library_gives(videomae: Path, ctx: Any, lay
     with torch.no_grad():
         out = model(**processor(frames, return_tensors="pt"), output_hidden_states=True)
     states = out.last_hidden_state if layer == -1 else out.hidden_states[layer]
-    made = loaded(model=str(videomae), layer=layer).run(video, ctx)
+    made = loaded(TOOL, model=str(videomae), layer=layer).run(video, ctx)
     assert np.array_equal(made.array, states[0].numpy())
     if layer == -1:
-        pooled = loaded(model=str(videomae), output="pooled").run(video, ctx)
+        pooled = loaded(TOOL, model=str(videomae), output="pooled").run(video, ctx)
         assert np.allclose(pooled.array, states.mean(1).numpy(), atol=1e-6)
 
 
@@ -122,10 +105,10 @@ def test_what_comes_out_is_what_the_card_declares(clip: Path, videomae: Path, ct
     ):
         settings: dict[str, object] = {"model": str(folder), "output": output, "frames": frames}
         try:
-            (port,) = card_of(**settings).outputs
+            (port,) = card_of(TOOL, **settings).outputs
         except ModelError:
             continue
-        assert loaded(**settings).run(movie(5), ctx).describe() == port.constraints
+        assert loaded(TOOL, **settings).run(movie(5), ctx).describe() == port.constraints
         kept += 1
     assert kept == 5 * 3 + 3 * 2
 
@@ -143,7 +126,7 @@ def test_what_videomae_does_not_have_is_refused_before_loading(
     videomae: Path, settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
-        card_of(model=str(videomae), **settings)
+        card_of(TOOL, model=str(videomae), **settings)
 
 
 def test_an_image_encoder_refuses_videomae(videomae: Path) -> None:
@@ -166,6 +149,6 @@ def test_a_graph_knows_the_space_before_anything_is_loaded(clip: Path) -> None:
 
 def test_unloading_gives_the_weights_back(clip: Path, videomae: Path) -> None:
     for folder in (clip, videomae):
-        tool = loaded(model=str(folder))
+        tool = fresh(TOOL, model=str(folder))
         tool.unload()
         assert not hasattr(tool, "_tower")

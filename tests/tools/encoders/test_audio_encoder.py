@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,121 +12,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmagent import Audio, Card, Embedding, Engine, GraphBuilder, Preset
+from mmagent import Audio, Embedding, Engine, GraphBuilder, Preset
 from mmagent.conformance import check as conform
 from mmagent.errors import Cancelled, MediaError, ModelError
 from mmagent.registry import registry
+from tests.tools.encoders.checkpoints import Folders, card_of, loaded
+from tests.tools.encoders.families import (
+    HEARING,
+    tf,
+    torch,
+)
 
 if TYPE_CHECKING:
     from tests.tools.conftest import Listener
 
-torch = pytest.importorskip("torch")
-tf = pytest.importorskip("transformers")
-
-Made = tuple[Any, Any]
-Folders = Callable[[str], Path]
-
-SMALL: dict[str, Any] = {
-    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
-}  # fmt: skip
-WAVES: dict[str, Any] = {
-    **SMALL, "conv_dim": (8, 8, 8), "conv_kernel": (10, 3, 3), "conv_stride": (5, 8, 8), "num_feat_extract_layers": 3,
-    "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
-}  # fmt: skip
+TOOL = "audio-encoder.v1"
 
 
-def _whisper() -> Made:
-    """A window of one second: 50 states of 320 samples each."""
-    config = tf.WhisperConfig(
-        vocab_size=60, num_mel_bins=8, d_model=16, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=50,
-        max_target_positions=16, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
-    )  # fmt: skip
-    return tf.WhisperForConditionalGeneration(config), tf.WhisperFeatureExtractor(feature_size=8, chunk_length=1)
-
-
-def _waves(kind: str, **more: Any) -> Callable[[], Made]:
-    def make() -> Made:
-        config = getattr(tf, f"{kind}Config")(**WAVES, **more)
-        return getattr(tf, f"{kind}Model")(config), tf.Wav2Vec2FeatureExtractor()
-
-    return make
-
-
-def _ast() -> Made:
-    """A window of 64 frames: 5 times by 2 bands of patches, and two states for the whole."""
-    config = tf.ASTConfig(**SMALL, max_length=64, num_mel_bins=32)
-    return tf.ASTForAudioClassification(config), tf.ASTFeatureExtractor(max_length=64, num_mel_bins=32)
-
-
-def _clap(fused: bool) -> Callable[[], Made]:
-    def make() -> Made:
-        sound = {
-            "spec_size": 64, "num_mel_bins": 16, "patch_embeds_hidden_size": 8, "depths": [1, 1], "hidden_size": 16,
-            "num_attention_heads": [2, 2], "num_hidden_layers": 2, "window_size": 4, "enable_fusion": fused,
-            "aff_block_r": 2,
-        }  # fmt: skip
-        text = {**SMALL, "vocab_size": 50}
-        shared: dict[str, Any] = {"projection_dim": 12}
-        config = tf.ClapConfig(text_config=text | shared, audio_config=sound | shared, **shared)
-        hear = tf.ClapFeatureExtractor(feature_size=16, max_length_s=1, truncation="fusion" if fused else "rand_trunc")
-        return tf.ClapModel(config), hear
-
-    return make
-
-
-FAMILIES: Mapping[str, Callable[[], Made]] = {
-    "ast": _ast,
-    "clap": _clap(False),
-    "clap-fused": _clap(True),
-    "hubert": _waves("Hubert"),
-    "wav2vec2": _waves("Wav2Vec2"),
-    "wavlm": _waves("WavLM"),
-    "whisper": _whisper,
-}
-RATES = {name: 48_000 if name.startswith("clap") else 16_000 for name in FAMILIES}
-
-
-def save(name: str, folder: Path) -> Path:
-    torch.manual_seed(0)
-    model, hear = FAMILIES[name]()
-    with torch.no_grad():  # what starts as zeros or ones would hide a mistake
-        for item in model.parameters():
-            item.add_(torch.randn_like(item) * 0.1)
-    model.save_pretrained(folder)
-    hear.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    root, made = tmp_path_factory.mktemp("audio"), dict[str, Path]()
-
-    def folder(name: str) -> Path:
-        if name not in made:
-            made[name] = save(name, root / name)
-        return made[name]
-
-    return folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MMAGENT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-def card_of(**chosen: object) -> Card:
-    kind = registry.find("audio-encoder.v1")
-    return kind.card_for(kind.card.check_settings(chosen))
-
-
-def loaded(**chosen: object) -> Any:
-    kind = registry.find("audio-encoder.v1")
-    tool = kind.make(kind.card.check_settings(chosen))
-    tool.load()
-    return tool
+RATES = {name: 48_000 if name.startswith("clap") else 16_000 for name in HEARING}
 
 
 def sound(seconds: float, rate: int = 16_000, seed: int = 0) -> Audio:
@@ -148,32 +50,32 @@ def direct(folder: Path, audio: Audio) -> Any:
         return model(**inputs, output_hidden_states=True)
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(HEARING))
 def test_the_states_are_those_that_the_library_gives(folders: Folders, ctx: Listener, name: str) -> None:
     audio = sound(0.6, RATES[name])
     out = direct(folders(name), audio)
     states = out.last_hidden_state
     if states.ndim == 4:
         states = states.flatten(2).transpose(1, 2)
-    made = loaded(model=str(folders(name))).run(audio, ctx)
+    made = loaded(TOOL, model=str(folders(name))).run(audio, ctx)
     assert np.array_equal(made.array, states[0].numpy())
     if not name.startswith("clap"):
-        first = loaded(model=str(folders(name)), layer=1).run(audio, ctx)
+        first = loaded(TOOL, model=str(folders(name)), layer=1).run(audio, ctx)
         assert np.array_equal(first.array, out.hidden_states[1][0].numpy())
 
 
 @pytest.mark.parametrize("name", ["ast", "clap", "clap-fused"])
 def test_the_pooled_vector_is_the_models_own(folders: Folders, ctx: Listener, name: str) -> None:
     audio = sound(0.6, RATES[name])
-    made = loaded(model=str(folders(name)), output="pooled").run(audio, ctx)
+    made = loaded(TOOL, model=str(folders(name)), output="pooled").run(audio, ctx)
     assert np.array_equal(made.array, direct(folders(name), audio).pooler_output.numpy())
 
 
 @pytest.mark.parametrize("name", ["whisper", "wav2vec2"])
 def test_without_one_it_is_the_mean_of_the_states_that_count(folders: Folders, ctx: Listener, name: str) -> None:
     audio = sound(1.5)
-    states = loaded(model=str(folders(name))).run(audio, ctx)
-    made = loaded(model=str(folders(name)), output="pooled").run(audio, ctx)
+    states = loaded(TOOL, model=str(folders(name))).run(audio, ctx)
+    made = loaded(TOOL, model=str(folders(name)), output="pooled").run(audio, ctx)
     np.testing.assert_allclose(made.array[0], states.array[states.mask].mean(axis=0), rtol=1e-6)
 
 
@@ -181,7 +83,7 @@ def test_without_one_it_is_the_mean_of_the_states_that_count(folders: Folders, c
 def test_the_projected_vector_is_the_one_that_is_compared_with_texts(
     folders: Folders, ctx: Listener, name: str
 ) -> None:
-    tool = loaded(model=str(folders(name)), output="projected")
+    tool = loaded(TOOL, model=str(folders(name)), output="projected")
     audio = sound(0.6, 48_000)
     model = tf.ClapModel.from_pretrained(folders(name)).eval()
     hear = tf.AutoFeatureExtractor.from_pretrained(folders(name))
@@ -191,19 +93,19 @@ def test_the_projected_vector_is_the_one_that_is_compared_with_texts(
     assert np.linalg.norm(tool.run(sound(2.5, 48_000), ctx).array) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(HEARING))
 def test_what_comes_out_is_what_the_card_declares(folders: Folders, ctx: Listener, name: str) -> None:
     kept = 0
     for chosen in ({}, {"layer": 0}, {"windows": 3}, {"output": "pooled"}, {"output": "projected"}):
         asked = {"model": str(folders(name)), **chosen}
         try:
-            card = card_of(**asked)
+            card = card_of(TOOL, **asked)
         except ModelError:
             continue
         (heard,), (port,) = card.inputs, card.outputs
         assert heard.constraints == {"rate": RATES[name], "channels": 1}
         for seconds in (0.01, 1.9):
-            facts = loaded(**asked).run(sound(seconds, RATES[name]), ctx).describe()
+            facts = loaded(TOOL, **asked).run(sound(seconds, RATES[name]), ctx).describe()
             assert {key: facts[key] for key in port.constraints} == dict(port.constraints)
         assert {"width", "space"} <= set(port.constraints)
         assert ("tokens" in port.constraints) is (
@@ -239,7 +141,7 @@ def test_the_mask_counts_the_sound_and_padding_changes_nothing(
 
 @pytest.fixture(scope="module")
 def whisper(folders: Folders) -> Any:
-    return loaded(model=str(folders("whisper")))
+    return loaded(TOOL, model=str(folders("whisper")))
 
 
 @pytest.fixture(scope="module")
@@ -251,20 +153,20 @@ def listen() -> Callable[[], Listener]:
 
 def test_a_fixed_number_of_windows_adds_only_what_does_not_count(folders: Folders, ctx: Listener, whisper: Any) -> None:
     free = whisper.run(sound(1.4), ctx)
-    fixed = loaded(model=str(folders("whisper")), windows=4).run(sound(1.4), ctx)
+    fixed = loaded(TOOL, model=str(folders("whisper")), windows=4).run(sound(1.4), ctx)
     assert len(fixed.array) == 200
     assert np.array_equal(fixed.array[fixed.mask], free.array[free.mask])
 
 
 def test_patches_of_the_silence_that_fills_up_are_masked(folders: Folders, ctx: Listener) -> None:
-    made = loaded(model=str(folders("ast"))).run(sound(0.3), ctx)
+    made = loaded(TOOL, model=str(folders("ast"))).run(sound(0.3), ctx)
     # 28 frames begin within the sound; patches begin at each tenth of them, so three times in each of two bands.
     assert made.mask.tolist() == [True] * 2 + [True, True, True, False, False] * 2
 
 
 @pytest.mark.parametrize("name", ["clap", "whisper"])
 def test_long_sound_is_its_windows_one_after_another(folders: Folders, ctx: Listener, name: str) -> None:
-    tool, rate = loaded(model=str(folders(name))), RATES[name]
+    tool, rate = loaded(TOOL, model=str(folders(name))), RATES[name]
     whole = sound(2.3, rate)
     parts = [tool.run(Audio(whole.array[start : start + rate], rate), ctx) for start in range(0, 2 * rate + 1, rate)]
     made = tool.run(whole, ctx)
@@ -273,7 +175,7 @@ def test_long_sound_is_its_windows_one_after_another(folders: Folders, ctx: List
 
 
 def test_sound_without_a_window_is_cut_into_equal_parts(folders: Folders, ctx: Listener) -> None:
-    tool = loaded(model=str(folders("hubert")))
+    tool = loaded(TOOL, model=str(folders("hubert")))
     whole = sound(61)
     made = tool.run(whole, ctx)
     third = tool.run(Audio(whole.array[: len(whole.array) // 3 + 1], 16_000), ctx)
@@ -306,43 +208,24 @@ def test_what_cannot_be_heard_is_refused(folders: Folders, ctx: Listener, whispe
     with pytest.raises(MediaError, match="holds no samples"):
         whisper.run(Audio(np.zeros((0, 1), "f4"), 16_000), ctx)
     with pytest.raises(MediaError, match=r"sound of 2\.5 s takes 3 windows of 1\.0 s, and windows is 2"):
-        loaded(model=str(folders("whisper")), windows=2).run(sound(2.5), ctx)
+        loaded(TOOL, model=str(folders("whisper")), windows=2).run(sound(2.5), ctx)
 
 
 def test_what_a_checkpoint_does_not_have_is_refused_before_loading(folders: Folders) -> None:
     with pytest.raises(ModelError, match="has 2 layers; layer is -3 … 2, not 3"):
-        card_of(model=str(folders("whisper")), layer=3)
+        card_of(TOOL, model=str(folders("whisper")), layer=3)
     with pytest.raises(ModelError, match="states of several widths"):
-        card_of(model=str(folders("clap")), layer=0)
+        card_of(TOOL, model=str(folders("clap")), layer=0)
     with pytest.raises(ModelError, match="shares no space with a text encoder"):
-        card_of(model=str(folders("hubert")), output="projected")
+        card_of(TOOL, model=str(folders("hubert")), output="projected")
     with pytest.raises(ModelError, match="windows is at least 1, not 0"):
-        card_of(model=str(folders("hubert")), windows=0)
+        card_of(TOOL, model=str(folders("hubert")), windows=0)
 
 
 def test_only_the_sound_tower_is_kept(folders: Folders) -> None:
     for name in ("clap", "whisper"):
-        kept = loaded(model=str(folders(name)))._encode
+        kept = loaded(TOOL, model=str(folders(name)))._encode
         assert not any("text" in key or "decoder" in key for key, _ in kept.named_parameters())
-
-
-def test_pickled_weights_are_refused_unless_asked_for(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
-    from safetensors.torch import load_file
-
-    folder = Path(shutil.copytree(folders("wav2vec2"), tmp_path / "pickled"))
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="unpickling can run code"):
-        loaded(model=str(folder))
-    expected = loaded(model=str(folders("wav2vec2"))).run(sound(0.5), ctx)
-    assert np.array_equal(loaded(model=str(folder), pickle=True).run(sound(0.5), ctx).array, expected.array)
-
-
-def test_of_a_hub_id_that_is_not_here_only_the_space_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    card = card_of(model="openai/whisper-tiny")
-    assert card.outputs[0].constraints == {"space": "whisper-tiny.states"}
-    assert (card.weights, card.cacheable) == ("", False)
 
 
 def test_a_graph_puts_resample_before_a_preset(

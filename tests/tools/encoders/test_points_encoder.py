@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmagent import Card, Points, Preset
+from mmagent import Points, Preset
 from mmagent.conformance import check as conform
 from mmagent.errors import MediaError, ModelError
 from mmagent.registry import registry
+from tests.tools.encoders.checkpoints import card_of, loaded
+from tests.tools.encoders.families import (
+    torch,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[np.float32]
 
-torch = pytest.importorskip("torch")
+TOOL = "points-encoder.v1"
+
 Shape = Mapping[str, Any]
 
 SHAPES: dict[str, Shape] = {
@@ -58,28 +63,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: save(shape, root / name) for name, shape in SHAPES.items()}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MMAGENT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-def card_of(**chosen: object) -> Card:
-    kind = registry.find("points-encoder.v1")
-    return kind.card_for(kind.card.check_settings(chosen))
-
-
-def loaded(**chosen: object) -> Any:
-    kind = registry.find("points-encoder.v1")
-    tool = kind.make(kind.card.check_settings(chosen))
-    tool.load()
-    return tool
-
-
 @pytest.fixture(scope="module")
 def whole(folders: dict[str, Path]) -> Any:
-    return loaded(model=str(folders["default"]))
+    return loaded(TOOL, model=str(folders["default"]))
 
 
 def cloud(n_points: int = 50, channels: int = 3, seed: int = 0) -> Points:
@@ -127,8 +113,8 @@ class ByHand:
 def test_it_is_the_published_network(folders: dict[str, Path], name: str) -> None:
     points = cloud(channels=int(SHAPES[name].get("channels", 3)))
     local, whole = ByHand(folders[name])(points.array, SHAPES[name])
-    pooled = loaded(model=str(folders[name])).run(points)
-    states = loaded(model=str(folders[name]), output="points").run(points)
+    pooled = loaded(TOOL, model=str(folders[name])).run(points)
+    states = loaded(TOOL, model=str(folders[name]), output="points").run(points)
     np.testing.assert_allclose(pooled.array[0], whole, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(states.array[:, :64], local, rtol=1e-3, atol=1e-3)
     assert np.array_equal(states.array[:, 64:], np.repeat(pooled.array, len(points.array), 0))
@@ -152,7 +138,7 @@ def test_nor_do_place_and_size_where_clouds_are_normalized(whole: Any, scale: fl
 
 
 def test_points_that_are_there_twice_change_nothing(folders: dict[str, Path]) -> None:
-    tool, points = loaded(model=str(folders["plain"])), cloud().array
+    tool, points = loaded(TOOL, model=str(folders["plain"])), cloud().array
     twice = np.concatenate([points, points[:20]])
     np.testing.assert_allclose(tool.run(Points(twice)).array, tool.run(Points(points)).array, atol=1e-5)
 
@@ -168,10 +154,10 @@ def test_a_cloud_in_blocks_is_the_cloud_in_one(whole: Any, monkeypatch: pytest.M
 @pytest.mark.parametrize("output", ["pooled", "points"])
 def test_what_comes_out_is_what_the_card_declares(folders: dict[str, Path], name: str, output: str) -> None:
     asked = {"model": str(folders[name]), "output": output}
-    (given_port,), (port,) = card_of(**asked).inputs, card_of(**asked).outputs
+    (given_port,), (port,) = card_of(TOOL, **asked).inputs, card_of(TOOL, **asked).outputs
     channels = int(SHAPES[name].get("channels", 3))
     assert given_port.constraints == {"features": channels}
-    facts = loaded(**asked).run(cloud(channels=channels)).describe()
+    facts = loaded(TOOL, **asked).run(cloud(channels=channels)).describe()
     assert {key: facts[key] for key in port.constraints} == dict(port.constraints)
     assert set(port.constraints) == {"width", "space"} | ({"tokens"} if output == "pooled" else set())
 
@@ -185,8 +171,8 @@ def test_it_keeps_the_promises_of_its_card(folders: dict[str, Path]) -> None:
 
 def test_weights_of_a_classifier_are_taken_as_they_are(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = save(SHAPES["default"], tmp_path / "classifier", prefix="feat.")
-    expected = loaded(model=str(folders["default"])).run(cloud()).array
-    assert np.array_equal(loaded(model=str(folder)).run(cloud()).array, expected)
+    expected = loaded(TOOL, model=str(folders["default"])).run(cloud()).array
+    assert np.array_equal(loaded(TOOL, model=str(folder)).run(cloud()).array, expected)
 
 
 def test_pickled_weights_are_refused_unless_asked_for(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -196,9 +182,9 @@ def test_pickled_weights_are_refused_unless_asked_for(folders: dict[str, Path], 
     torch.save(load_file(folder / "model.safetensors"), folder / "model.pth")
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="unpickling can run code"):
-        loaded(model=str(folder))
-    expected = loaded(model=str(folders["default"])).run(cloud()).array
-    assert np.array_equal(loaded(model=str(folder), pickle=True).run(cloud()).array, expected)
+        loaded(TOOL, model=str(folder))
+    expected = loaded(TOOL, model=str(folders["default"])).run(cloud()).array
+    assert np.array_equal(loaded(TOOL, model=str(folder), pickle=True).run(cloud()).array, expected)
 
 
 def test_what_does_not_fit_is_refused(folders: dict[str, Path], tmp_path: Path, whole: Any) -> None:
@@ -207,11 +193,11 @@ def test_what_does_not_fit_is_refused(folders: dict[str, Path], tmp_path: Path, 
     folder = save({}, tmp_path / "other")
     (folder / "config.json").write_text(json.dumps({"model_type": "pointnet", "channels": 6}))
     with pytest.raises(ModelError, match=r"2 parameters are missing or of another shape, stn\.conv1\.weight, conv1"):
-        loaded(model=str(folder))
+        loaded(TOOL, model=str(folder))
     for fields, reason in (
         ({"model_type": "bert"}, "is of type bert"),
         ({"model_type": "pointnet", "channels": 2}, "3 or more"),
     ):
         (folder / "config.json").write_text(json.dumps(fields))
         with pytest.raises(ModelError, match=reason):
-            card_of(model=str(folder))
+            card_of(TOOL, model=str(folder))

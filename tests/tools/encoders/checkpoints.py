@@ -1,0 +1,59 @@
+"""Checkpoints as a user would have them: built small by the library's classes, saved in their own format, loaded once."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmagent import Card
+from mmagent.registry import registry
+from tests.tools.encoders.families import Made, torch
+
+Folders = Callable[[str], Path]
+"""The folder of a family's checkpoint, by the family's name."""
+
+
+def save(made: Callable[[], Made], folder: Path) -> Path:
+    """Save a small checkpoint with random weights."""
+    torch.manual_seed(0)
+    model, *prepares = made()
+    with torch.no_grad():  # what starts as zeros or ones would hide a mistake
+        for item in model.parameters():
+            item.add_(torch.randn_like(item) * 0.1)
+    model.save_pretrained(folder)
+    for item in prepares:
+        item.save_pretrained(folder)
+    return folder
+
+
+def pickled(folder: Path, target: Path) -> Path:
+    """A copy with pickled weights alone."""
+    from safetensors.torch import load_file
+
+    shutil.copytree(folder, target)
+    torch.save(load_file(target / "model.safetensors"), target / "pytorch_model.bin")
+    (target / "model.safetensors").unlink()
+    return target
+
+
+def card_of(name: str, /, **settings: object) -> Card:
+    """The card of a tool with these settings."""
+    kind = registry.find(name)
+    return kind.card_for(kind.card.check_settings(settings))
+
+
+def fresh(name: str, /, **settings: object) -> Any:
+    """A tool with these settings, loaded."""
+    kind = registry.find(name)
+    tool: Any = kind.make(kind.card.check_settings(settings))
+    tool.load()
+    return tool
+
+
+@functools.cache
+def loaded(name: str, /, **settings: object) -> Any:
+    """A tool with these settings, loaded once for all tests."""
+    return fresh(name, **settings)
