@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmagent import checkpoint
-from mmagent.checkpoint.files import weights
+from mmagent.checkpoint.files import variant, weights
 from mmagent.errors import ModelError, Offline
 
 INDEX = "model_index.json"
@@ -206,13 +206,15 @@ def _bytes(model: str, revision: str) -> dict[str, int]:
         return {}
     if path.is_file():
         return {"unet": path.stat().st_size}  # nearly all of it, in the kind of checkpoint that comes as one file
-    return {part.name: _size(part) for part in path.iterdir() if part.is_dir()}
+    return {part.name: sum(file.stat().st_size for file in chosen(part)[1]) for part in path.iterdir() if part.is_dir()}
 
 
-def _size(part: Path) -> int:
-    """Bytes of the weights of a part, one copy of them: not those in another precision, nor pickled ones beside safe ones."""
-    plain = [
-        file for file in weights(part) if not any(f".{kind}." in file.name for kind in ("fp16", "bf16", "non_ema"))
-    ]
-    safe = [file for file in plain if file.suffix == ".safetensors"]
-    return sum(file.stat().st_size for file in safe or plain)
+def chosen(part: Path) -> tuple[str, list[Path]]:
+    """The weights of a part that are loaded, and in which other precision they are (`fp16`), or "" for the plain ones.
+
+    One copy of them: safetensors before pickled ones, plain ones before others.
+    """
+    there = weights(part)
+    there = [file for file in there if file.suffix == ".safetensors"] or there
+    kind = min((variant(file.name) for file in there), default="")
+    return kind, [file for file in there if variant(file.name) == kind]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmagent import checkpoint
-from mmagent.diffusion.layout import INDEX, Layout, layout
+from mmagent.diffusion.layout import INDEX, Layout, chosen, layout
 from mmagent.diffusion.words import read_as_letters
 from mmagent.errors import MissingExtra, ModelError
 
@@ -84,6 +84,7 @@ def _from_folder(diffusers: Any, place: Path, plan: Layout, safe: bool, pickle: 
         str(place),
         **{name: value for name, value in absent.items() if name in wanted or name in kind.__init__.__annotations__},
         **_text_models(place, plan, pickle, dtype),
+        variant=_variant(place, plan),
         dtype=dtype,
         use_safetensors=True if safe else None,
         local_files_only=True,
@@ -153,8 +154,16 @@ def _text_models(place: Path, plan: Layout, pickle: bool, dtype: Any) -> dict[st
     for name, (library, kind) in plan.parts.items():
         maker = getattr(transformers, kind, None) if library == "transformers" else None
         if isinstance(maker, type) and issubclass(maker, transformers.PreTrainedModel):
-            found[name] = checkpoint.load_pretrained(maker, str(place / name), pickle=pickle, dtype=dtype)
+            kind, _ = chosen(place / name)
+            named = {"variant": kind} if kind else {}
+            found[name] = checkpoint.load_pretrained(maker, str(place / name), pickle=pickle, dtype=dtype, **named)
     return found
+
+
+def _variant(place: Path, plan: Layout) -> str | None:
+    """The precision in whose name weights are saved that diffusers loads, where there are no plain ones."""
+    kinds = {chosen(place / name)[0] for name, (library, _) in plan.parts.items() if library != "transformers"}
+    return next(iter(sorted(kinds - {""})), None)
 
 
 def _device(torch: Any, device: str) -> str:

@@ -63,6 +63,33 @@ def test_pickled_weights_are_refused_unless_asked_for(
     )
 
 
+@pytest.mark.parametrize("parts", [("unet", "vae", "text_encoder"), ("unet",)])
+def test_weights_in_half_precision_alone_are_loaded(
+    parts: tuple[str, ...], folder: Folder, copy: Path, listen: Any
+) -> None:
+    from mmagent.checkpoint.files import wanted
+
+    for part in parts:
+        (safe,) = (copy / part).glob("*.safetensors")
+        safe.rename(safe.with_name(f"{safe.stem}.fp16.safetensors"))
+    names = [str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()]
+    assert sorted(names) == wanted(names), "this is what a download brings"
+    found, plain = (layout(str(place)) for place in (copy, folder("stable-diffusion")))
+    assert found is not None and plain is not None and found.memory == plain.memory
+    np.testing.assert_array_equal(
+        painted(loaded(copy), listen()), painted(loaded(folder("stable-diffusion")), listen())
+    )
+
+
+def test_half_precision_beside_the_plain_weights_is_left_aside(copy: Path) -> None:
+    before = layout(str(copy))
+    (safe,) = (copy / "unet").glob("*.safetensors")
+    for name in ("fp16", "fp32", "bf16-00001-of-00002"):
+        shutil.copy(safe, safe.with_name(f"{safe.stem}.{name}.safetensors"))
+    after = layout(str(copy))
+    assert before is not None and after is not None and before.memory == after.memory
+
+
 def test_a_pickle_with_code_in_it_does_not_run(copy: Path, tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
