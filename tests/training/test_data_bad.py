@@ -36,7 +36,7 @@ def test_without_a_report_they_are_logged(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_content_is_bad_and_a_missing_library_is_not() -> None:
-    with pytest.raises(BadRecord, match="^here: too large$"), told("here"):
+    with pytest.raises(BadRecord, match=r"^here: too large$"), told("here"):
         raise IntakeError("here: too large")
     with pytest.raises(MissingExtra), told("here"):
         raise MissingExtra("av", "video", "reading a film")

@@ -111,6 +111,7 @@ def test_a_preference_has_two_ways_to_go_on(folder: Path) -> None:
         ({**LINE, "turns": [user({"make": "image", "caption": "a"}), ANSWER]}, "holds a target or a span"),
         ({**LINE, "turns": [{"role": "boss", "parts": []}]}, "role: Input should be"),
         ({**LINE, "turns": [user(), ANSWER]}, "a user turn is empty"),
+        ({**LINE, "turns": [user({"media": "smell", "path": "a.png"}), ANSWER]}, "'smell' is no modality"),
         ({**LINE, "turns": [user(PICTURE), assistant({"make": "smell", "caption": "a"})]}, "'smell' is no modality"),
         ({**LINE, "turns": [user(PICTURE), assistant({"make": "image", "caption": " "})]}, "has no caption"),
         ({**LINE, "turns": [user({"media": "image", "path": "c.png"}), ANSWER]}, "there is no media file"),

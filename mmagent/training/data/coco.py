@@ -31,7 +31,7 @@ class CocoCaptions:
         place = f"{self._path}: annotation {index}"
         with told(place):
             image_id, caption = self._captions[index]
-            file = self._files.get(image_id)
+            file = self._files.get(image_id) if isinstance(image_id, int | str) else None
             if not isinstance(file, str) or not isinstance(caption, str):
                 raise IntakeError(f"it has no caption in words, or its image {image_id!r:.80} is not listed")
             return Fact({"media": self._images.file(file, "image"), "caption": caption.strip()}, place)

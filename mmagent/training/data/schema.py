@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError
 
 from mmagent.conversation import Role
 from mmagent.errors import IntakeError
+from mmagent.media import MODALITIES
 from mmagent.training.data.record import Kind, Made, Part, Record, Shown, Turn, Words
 from mmagent.training.data.reference import Resolve
 
@@ -100,6 +101,8 @@ def _turns(lines: list[TurnLine], resolve: Resolve) -> tuple[Turn, ...]:
 
 def _part(part: TextPart | MediaPart | SpanPart, role: str, resolve: Resolve) -> Part:
     if isinstance(part, MediaPart):
+        if part.media not in MODALITIES or part.media in ("text", "conversation"):
+            raise IntakeError(f"{part.media!r:.80} is no modality that can be shown")
         return Shown(resolve(part.path, part.media))
     learnt = role == "assistant" if part.target is None else part.target
     if isinstance(part, TextPart):

@@ -106,8 +106,8 @@ class Template:
                 turns.append(_turn(item, values))
                 continue
             rounds = values.get(item.name)
-            if rounds is None or isinstance(rounds, str | Reference):
-                raise IntakeError(f"template {self.name} needs a list as value {item.name!r}")
+            if not isinstance(rounds, Sequence) or not all(isinstance(one, Mapping) for one in rounds):
+                raise IntakeError(f"template {self.name} needs a list of mappings as value {item.name!r}")
             turns += [_turn(line, {**values, **one}) for one in rounds for line in item.lines]
         return Record(self.kind, tuple(turns), answers=answers, place=place)
 
@@ -131,7 +131,7 @@ def _filled(piece: str | Hole, role: Role, values: Mapping[str, Value]) -> Part:
         return Words(value, learnt)
     if isinstance(value, Reference):
         return Shown(value)
-    raise IntakeError(f"the value {piece.name!r} is a list; only `each` takes one")
+    raise IntakeError(f"the value {piece.name!r} is {type(value).__name__}, neither words nor a medium")
 
 
 def _value(values: Mapping[str, Value], name: str) -> Value:
