@@ -81,12 +81,12 @@ def tensors(path: Path) -> frozenset[str] | None:
 
 
 def absent(folder: Path) -> list[str]:
-    """Shards that an index of a folder names and that are not there.
+    """Shards that an index of a folder names and that are not there; of pickled ones where there are no safetensors.
 
     ModelError if it names what lies elsewhere, or what is no safetensors in an index of those: a library would load
     it, though nothing that guards the folder or tells it from another looks there.
     """
-    named: set[str] = set()
+    named, safe = set[str](), bool(weights(folder, (".safetensors",)))
     for index in folder.glob("*.index*.json"):
         listed = read_json(index).get("weight_map", {})
         found = {str(shard) for shard in listed.values()} if isinstance(listed, dict) else {str(listed)}
@@ -96,7 +96,8 @@ def absent(folder: Path) -> list[str]:
                 f"{index} names {wrong[0]}; the shards of an index lie beside it and end as it does: do not use it, "
                 "or save the model again"
             )
-        if index.name.endswith(".index.json"):  # not that of a precision which was not downloaded
+        # Indexes are downloaded with those of pickles and other precisions, whose shards are not.
+        if index.name.endswith(".index.json") and (ending or not safe):
             named |= found
     return sorted(shard for shard in named if not (folder / shard).is_file())
 

@@ -29,11 +29,18 @@ def test_a_copy_elsewhere_is_the_same_checkpoint(saved: Path, tmp_path: Path) ->
     assert digest(str(copy)) == digest(str(saved)) != ""
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_another_byte_in_weights_or_config_is_another_checkpoint(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "source.spm"])
+def test_another_byte_in_weights_config_or_vocabulary_is_another_checkpoint(folder: Path, name: str) -> None:
+    (folder / "source.spm").write_bytes(b"pieces")
     before = digest(str(folder))
     flip(folder / name)
     assert digest(str(folder)) != before
+
+
+def test_a_file_of_weights_is_told_apart_by_the_configs_beside_it_too(folder: Path) -> None:
+    before = digest(str(folder / "model.safetensors"))
+    flip(folder / "config.json")
+    assert digest(str(folder / "model.safetensors")) != before
 
 
 def test_what_changes_no_result_does_not_count(folder: Path) -> None:

@@ -45,6 +45,21 @@ def test_loading_says_nothing(saved: Path, capfd: pytest.CaptureFixture[str]) ->
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
 
 
+def test_threads_that_load_at_once_leave_the_switches_as_they_were() -> None:
+    from transformers.utils import logging
+
+    from mmagent.checkpoint.quiet import quiet
+
+    before = logging.get_verbosity()
+    first, second = quiet(), quiet()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # the other one is still at work
+    assert logging.get_verbosity() == logging.ERROR
+    second.__exit__(None, None, None)
+    assert logging.get_verbosity() == before != logging.ERROR
+
+
 def test_pickled_weights_are_refused_with_the_reason_and_two_ways_out(pickled: Path) -> None:
     with pytest.raises(ModelError, match=r"unpickling can run code.*save_pretrained.*pickle: true"):
         load_pretrained("CLIPVisionModel", str(pickled))
@@ -99,6 +114,42 @@ def test_sharded_weights_load_and_a_missing_shard_is_named(folder: Path) -> None
     )
     (folder / shards[0]).unlink()
     with pytest.raises(ModelError, match=f"lacks {shards[0]}, which its index names"):
+        load_pretrained("CLIPVisionModel", str(folder))
+
+
+@pytest.mark.parametrize("shard", ["evil.bin", "../outside.safetensors", "below/shard.safetensors"])
+def test_an_index_that_leads_past_the_guard_is_refused(folder: Path, tmp_path: Path, shard: str) -> None:
+    (folder / "model.safetensors").rename(folder / "decoy.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": {"weight": shard}}))
+    (folder / "below").mkdir()
+    torch.save({"weight": Evil(tmp_path / "touched")}, folder / shard)
+    for allowed in (False, True):
+        with pytest.raises(ModelError, match=r"index\.json names .*; the shards of an index lie beside it"):
+            load_pretrained("CLIPVisionModel", str(folder), pickle=allowed)
+
+
+def test_the_index_of_pickles_that_were_not_downloaded_does_no_harm(folder: Path) -> None:
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": {"weight": "pytorch_model-1.bin"}}))
+    assert guard(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="lacks pytorch_model-1"):
+        guard(folder)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"attn_implementation": "somebody/kernel"},
+        {"_attn_implementation": "flash_attention_2"},
+        {"vision_config": {"attn_implementation": {"": "somebody/kernel"}}},
+    ],
+)
+def test_an_attention_whose_code_comes_from_the_hub_is_refused(folder: Path, asked: dict[str, object]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "attn_implementation": "eager"}))
+    assert guard(folder)
+    (folder / "config.json").write_text(json.dumps(config | asked))
+    with pytest.raises(ModelError, match=r"asks for the attention .*, whose code may come from the hub"):
         load_pretrained("CLIPVisionModel", str(folder))
 
 

@@ -100,3 +100,8 @@ def test_one_copy_of_the_weights_is_downloaded_and_no_code() -> None:
         "open_clip_config.json", "open_clip_model.safetensors",
     ]  # fmt: skip
     assert wanted(["model.fp16.safetensors", "onnx/model.onnx"]) == ["model.fp16.safetensors"]
+    assert wanted(["model.safetensors", "source.spm", "target.spm"]) == [
+        "model.safetensors",
+        "source.spm",
+        "target.spm",
+    ]
