@@ -26,7 +26,7 @@ types:
 	$(PY) -m mypy
 
 fast:
-	$(PY) -m pytest -q -m "not weights and not slow"
+	$(PY) -m pytest -q -m "not weights and not slow and not library"
 
 bench: $(VENV)/.bench  ## the engine against its peers, tools against the libraries below; fails when a bar is missed
 	$(PY) benchmarks/engine.py
