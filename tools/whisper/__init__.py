@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from mmagent import Card, Constraint, Context, Speech, Text, Tool
 from mmagent.checkpoint import digest, locate
-from mmagent.errors import Offline
+from mmagent.errors import MediaError, Offline
 
 from .account import RATE, Account, Ask, hint, subtitles
 from .backends import NEEDS, check, chosen, listener
@@ -71,7 +71,7 @@ class Whisper(
         return replace(
             cls.card,
             needs=NEEDS[backend],
-            weights=digest(str(found.path)),
+            weights=digest(model, revision=revision),
             cost=found.n_parameters * SECONDS,
             memory=4 * found.n_parameters + 200_000_000,
             concurrency="reentrant" if backend == "faster-whisper" else "exclusive",
@@ -99,6 +99,8 @@ class Whisper(
     ) -> Transcript:
         asked = {"language": language, "task": task, "beam_size": beam_size, "temperature": temperature, "vad": vad}
         check(self._found, self._backend, asked)
+        if speech.rate != RATE:
+            raise MediaError(f"{self.card.name} hears speech at {RATE} Hz, not {speech.rate}; put resample before it")
         code = code_of(language) or ("" if self._found.multilingual else "en")
         before = hint(prompt.text) if prompt is not None else ""
         ask = Ask(code or None, task, timestamps == "word", beam_size, temperature, vad, before or None, ctx.seed)

@@ -6,12 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from mmagent.errors import ModelError
-
 from .account import Account, Ask, Piece
 from .checkpoints import Checkpoint
-from .drawing import drawing
-from .naming import read, to_openai
+from .naming import read, to_openai, torn
+from .turns import drawing, turn
 
 
 class OpenAIWhisper:
@@ -25,11 +23,13 @@ class OpenAIWhisper:
         try:
             model.load_state_dict(to_openai(state) if checkpoint.format == "transformers" else state)
         except RuntimeError as error:
-            raise ModelError(f"{checkpoint.path} is no whole Whisper: {error}; download it again") from error
+            raise torn(checkpoint, error) from error
         self._model = model.eval().requires_grad_(False)
 
     def hear(self, samples: Any, ask: Ask, account: Account) -> None:
-        with _watching(self._model, account), drawing(ask):
+        # To time words the library switches a class, and with it every model of the process.
+        alone = turn(account) if ask.words else contextlib.nullcontext()
+        with alone, drawing(ask, account), _watching(self._model, account):
             found = self._model.transcribe(
                 samples.copy(),  # torch warns of read-only arrays
                 language=ask.language,

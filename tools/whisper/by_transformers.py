@@ -13,8 +13,8 @@ from mmagent.errors import ModelError
 
 from .account import RATE, Account, Ask, Piece
 from .checkpoints import Checkpoint, dims_of
-from .drawing import drawing
-from .naming import config_fields, generation_fields, read, to_transformers
+from .naming import config_fields, generation_fields, read, to_transformers, torn
+from .turns import drawing
 
 SPACELESS = ("zh", "ja", "th", "lo", "my", "yue")
 """Languages that write no space between words: there every character is one."""
@@ -56,7 +56,7 @@ class Transformers:
             chosen["prompt_ids"] = torch.tensor(self._prompt(ask.prompt))
         attention = model.config._attn_implementation
         try:
-            with torch.inference_mode(), drawing(ask):
+            with torch.inference_mode(), drawing(ask, account):
                 found = model.generate(
                     **inputs,
                     **chosen,
@@ -144,7 +144,7 @@ def _converted(checkpoint: Checkpoint, dims: Mapping[str, int], state: Mapping[s
     try:
         model.load_state_dict({**named, "proj_out.weight": named["model.decoder.embed_tokens.weight"]})
     except (KeyError, RuntimeError) as error:
-        raise ModelError(f"{checkpoint.path} is no whole Whisper: {error}; download it again") from error
+        raise torn(checkpoint, error) from error
     return model.eval().requires_grad_(False)
 
 

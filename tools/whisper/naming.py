@@ -64,7 +64,7 @@ def read(checkpoint: Checkpoint, pickle: bool) -> tuple[dict[str, int], dict[str
     guard(checkpoint.path, pickle=pickle)
     if checkpoint.format == "transformers":
         fields = config(str(checkpoint.path)) or {}
-        files = sorted(checkpoint.path.glob("*.safetensors")) or sorted(checkpoint.path.glob("*.bin"))
+        files = sorted(checkpoint.path.glob("*.safetensors")) or sorted(checkpoint.path.glob("pytorch_model*.bin"))
         return dims_of(fields), {
             name: value for file in files for name, value in load_tensors(file, pickle=pickle).items()
         }
@@ -77,6 +77,12 @@ def read(checkpoint: Checkpoint, pickle: bool) -> tuple[dict[str, int], dict[str
         # A pickle that calls functions raises pickle's error, a torn file anything.
         raise ModelError(f"{checkpoint.path} cannot be read as tensors: {str(error).splitlines()[0]}") from error
     return {name: int(dims[name]) for name in DIMS}, state
+
+
+def torn(checkpoint: Checkpoint, error: Exception) -> ModelError:
+    """What to raise when weights do not fill the model whose sizes they came with."""
+    reason = " ".join(str(error).split())
+    return ModelError(f"{checkpoint.path} is no whole Whisper: {reason:.200}; download or save it again")
 
 
 def config_fields(dims: Mapping[str, int]) -> dict[str, Any]:

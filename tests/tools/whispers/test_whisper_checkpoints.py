@@ -18,7 +18,7 @@ import pytest
 
 from mmagent import Preset, Speech, load_tool
 from mmagent.card import Port
-from mmagent.errors import ModelError, RegistryError
+from mmagent.errors import MediaError, ModelError, RegistryError
 from mmagent.graph.routes import routes
 from mmagent.registry import registry
 from mmagent.step import _to_words
@@ -156,6 +156,24 @@ def test_what_a_checkpoint_cannot_is_refused_before_it_runs(
 def test_what_a_checkpoint_cannot_is_refused_in_a_call_too(tool: Tool, ctx: Listener) -> None:
     with pytest.raises(ModelError, match="no seed reaches"):
         tool("CTranslate2", "faster-whisper").run(HUM, ctx, temperature=0.5)
+
+
+def test_speech_at_another_rate_and_torn_weights_are_refused(
+    small: Mapping[str, Path], tmp_path: Path, tool: Tool, ctx: Listener
+) -> None:
+    with pytest.raises(MediaError, match="hears speech at 16000 Hz, not 8000; put resample before it"):
+        tool("CTranslate2", "faster-whisper").run(Speech(HUM.array, 8_000), ctx)
+    torch = pytest.importorskip("torch")
+    held = torch.load(small["OpenAI"], weights_only=True)
+    del held["model_state_dict"]["encoder.conv1.weight"]
+    torch.save(held, tmp_path / "torn.pt")
+    for backend in ("openai-whisper", "transformers"):
+        with pytest.raises(ModelError, match=r"is no whole Whisper: .*conv1\.weight.*; download or save it again"):
+            load_tool("whisper.v1", model=str(tmp_path / "torn.pt"), backend=backend, pickle=True)
+    folder = Path(shutil.copytree(small["CTranslate2"], tmp_path / "torn"))
+    (folder / "model.bin").write_bytes((small["CTranslate2"] / "model.bin").read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"cannot be loaded by faster-whisper: .*; download or convert it again"):
+        load_tool("whisper.v1", model=str(folder))
 
 
 def test_javanese_is_called_as_in_bcp_47(tool: Tool, ctx: Listener) -> None:

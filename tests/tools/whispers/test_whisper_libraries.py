@@ -189,13 +189,14 @@ def test_the_language_is_detected(tool: Tool, ctx: Listener, format_: str, backe
     assert heard.subtitles is None
 
 
-@pytest.mark.parametrize("backend", ["openai-whisper", "transformers"])
-def test_an_english_only_checkpoint_is_told_no_language(small: Mapping[str, Path], ctx: Listener, backend: str) -> None:
-    english = load_tool("whisper.v1", model=str(small["English"]), backend=backend, pickle=True)
-    heard = english.run(SHORT, ctx)  # type: ignore[attr-defined]  # load_tool knows no one tool
-    assert heard == english.run(SHORT, ctx, language="en")  # type: ignore[attr-defined]
-    assert heard.text.describe()["lang"] == "en"
-    assert heard.text.text
+def test_an_english_only_checkpoint_is_told_no_language(small: Mapping[str, Path], ctx: Listener) -> None:
+    heard = []
+    for backend, language in (("openai-whisper", ""), ("openai-whisper", "en"), ("transformers", "")):
+        english: Any = load_tool("whisper.v1", model=str(small["English"]), backend=backend, pickle=True)
+        heard.append(english.run(SHORT, ctx, language=language))
+    assert heard[0].text.text
+    assert heard[0].text.describe()["lang"] == "en"
+    assert heard == [heard[0]] * 3
 
 
 @pytest.mark.parametrize(("format_", "backend"), [WAYS[0], WAYS[2], WAYS[4]])
@@ -311,6 +312,29 @@ def test_calls_at_once_give_what_calls_in_turn_give(tool: Tool, listen: Listen) 
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(hear, jobs)) == list(map(hear, jobs))
+
+
+def test_two_models_time_words_at_once_by_openais_library(tool: Tool, listen: Listen) -> None:
+    """The library switches something for all its models meanwhile."""
+    models = [tool(format_, "openai-whisper") for format_ in ("OpenAI", "transformers")]
+    alone = models[0].run(SHORT, listen(), language="de", timestamps="word")
+
+    def hear(model: Any) -> list[Any]:
+        return [model.run(SHORT, listen(), language="de", timestamps="word") for _ in range(4)]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(hear, models)) == [[alone] * 4] * 2
+
+
+def test_who_waits_for_a_turn_may_be_cancelled(listen: Listen) -> None:
+    turns, account = part("turns"), part("account").Account(listen(cancel_at=2), 1.0)
+
+    def wait() -> None:
+        with turns.turn(account):
+            pytest.fail("it was not its turn")
+
+    with ThreadPoolExecutor(1) as pool, turns.turn(account), pytest.raises(Cancelled):
+        pool.submit(wait).result(30)
 
 
 def test_the_tool_is_what_its_card_says(small: Mapping[str, Path]) -> None:
