@@ -153,10 +153,11 @@ def arguments(
     known = defaults(pipe)
     found: dict[str, Any] = {}
     wanted = guided(pipe, asked, guidance)
+    _check_pairs(asked)
+    if asked.avoids and guidance is None and (known.get("true_cfg_scale") or 2) <= 1:
+        raise ModelError(f"{type(pipe).__name__} looks at what to avoid with guidance above 1 alone; set guidance")
     if guidance is not None:
         found["true_cfg_scale" if "true_cfg_scale" in known and asked.avoids else "guidance_scale"] = guidance
-    if asked.negative_prompt is not None and asked.negative_prompt_embeds is not None:
-        raise ModelError("both negative_prompt and negative_prompt_embeds are given; give one of them")
     # Some families refuse words beside embeddings, so words are encoded where the other side is embeddings.
     mixed = asked.prompt_embeds is not None or asked.negative_prompt_embeds is not None
     if asked.prompt is not None:
@@ -173,6 +174,15 @@ def arguments(
     if unknown:
         raise ModelError(f"{type(pipe).__name__} takes no {unknown[0]}; leave it out")
     return found
+
+
+def _check_pairs(asked: Conditioning) -> None:
+    """ModelError if something is given that has nothing to go with, and would be looked at by nobody."""
+    if asked.negative_prompt is not None and asked.negative_prompt_embeds is not None:
+        raise ModelError("both negative_prompt and negative_prompt_embeds are given; give one of them")
+    for prefix in ("", "negative_"):
+        if getattr(asked, prefix + POOLED) is not None and getattr(asked, f"{prefix}prompt_embeds") is None:
+            raise ModelError(f"{prefix}{POOLED} comes beside {prefix}prompt_embeds; give those too, or leave it out")
 
 
 def _worded(pipe: Any, prefix: str, words: Text, as_embeddings: bool) -> dict[str, Any]:

@@ -154,8 +154,8 @@ def _text_models(place: Path, plan: Layout, pickle: bool, dtype: Any) -> dict[st
     for name, (library, kind) in plan.parts.items():
         maker = getattr(transformers, kind, None) if library == "transformers" else None
         if isinstance(maker, type) and issubclass(maker, transformers.PreTrainedModel):
-            kind, _ = chosen(place / name)
-            named = {"variant": kind} if kind else {}
+            precision, _ = chosen(place / name)
+            named: dict[str, Any] = {"variant": precision} if precision else {}
             found[name] = checkpoint.load_pretrained(maker, str(place / name), pickle=pickle, dtype=dtype, **named)
     return found
 

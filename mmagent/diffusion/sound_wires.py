@@ -86,14 +86,20 @@ def sound_arguments(
         raise ModelError(f"{type(pipe).__name__} takes no {GENERATED}; leave it out")
     if asked.negative_prompt is not None and asked.negative_prompt_embeds is not None:
         raise ModelError("both negative_prompt and negative_prompt_embeds are given; give one of them")
+    for prefix, states, made in (
+        ("", asked.prompt_embeds, generated),
+        ("negative_", asked.negative_prompt_embeds, negative_generated),
+    ):
+        if made is not None and states is None:
+            raise ModelError(
+                f"{prefix}{GENERATED} comes beside {prefix}prompt_embeds, not beside words; give those too"
+            )
     if not type(pipe).__name__.startswith(_FAMILIES):
         return asked, {}
     sides = {"": (asked.prompt, asked.prompt_embeds, generated)}
     if asked.avoids and guided(pipe, asked, guidance):
         sides["negative_"] = (asked.negative_prompt, asked.negative_prompt_embeds, negative_generated)
     if all(states is None for _, states, _ in sides.values()):
-        if generated is not None or negative_generated is not None:
-            raise ModelError(f"{GENERATED} comes beside prompt_embeds, not beside words; give those too")
         return asked, {}
     found: dict[str, Any] = {}
     rows: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}

@@ -196,6 +196,22 @@ def test_what_the_pipeline_does_not_take_is_told(diffuser: Load, listen: Any) ->
         painted(mine, listen(), both)
 
 
+def test_what_nobody_would_look_at_is_refused(diffuser: Load, listen: Any) -> None:
+    xl, cat = diffuser("sdxl"), Text("a red cat")
+    short = Embedding(np.zeros((1, 16)), "sdxl.text.pooled")
+    with pytest.raises(ModelError, match="pooled_prompt_embeds comes beside prompt_embeds"):
+        painted(xl, listen(), Conditioning(prompt=cat, pooled_prompt_embeds=short))
+    for words in (None, cat):
+        lonely = Conditioning(prompt=cat, negative_prompt=words, negative_pooled_prompt_embeds=short)
+        with pytest.raises(ModelError, match="negative_pooled_prompt_embeds comes beside negative_prompt_embeds"):
+            painted(xl, listen(), lonely)
+    avoiding = Conditioning(prompt=cat, negative_prompt=Text("a dog"))
+    with pytest.raises(ModelError, match="FluxPipeline looks at what to avoid with guidance above 1 alone"):
+        painted(diffuser("flux"), listen(), avoiding)
+    told = painted(diffuser("flux"), listen(), avoiding, guidance=4.0)
+    assert not np.array_equal(told, painted(diffuser("flux"), listen(), guidance=4.0))
+
+
 def mine_states(diffuser: Diffuser) -> Embedding:
     return Embedding(diffuser.encode(["a dog"]).states[0].numpy(), diffuser.space)
 

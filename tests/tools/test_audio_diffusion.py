@@ -154,6 +154,10 @@ def test_audioldm_2_makes_the_second_embedding_of_the_first(tool: Load, listen: 
     assert np.abs(other.array - own.array).max() > 1e-4
     with pytest.raises(ModelError, match="beside prompt_embeds, not beside words"):
         sound.run(listen(), prompt=RED, generated_prompt_embeds=generated(sound, RED.text))
+    for more in ({}, {"negative_prompt": BLUE}):
+        with pytest.raises(ModelError, match="negative_generated_prompt_embeds comes beside negative_prompt_embeds"):
+            given = {"prompt_embeds": empty, "negative_generated_prompt_embeds": generated(sound, ""), **more}
+            sound.run(listen(), **given, **told)
     with pytest.raises(ModelError, match="takes no generated_prompt_embeds"):
         tool("spectrogram").run(listen(), prompt=RED, generated_prompt_embeds=generated(sound, RED.text))
 

@@ -363,6 +363,8 @@ def test_bark_speaks_with_a_preset_from_its_folder_or_a_file(
     ):
         with pytest.raises(ModelError, match=reason):
             card_of(model=str(folder), voice=voice)
+    with pytest.raises(ModelError, match=r"the name of a preset or an \.npz file of one, not the number 3"):
+        loaded(model=str(folder), voice="3")
     np.savez(tmp_path / "flat.npz", **{**PROMPT, "fine_prompt": np.arange(4)})  # type: ignore[arg-type]  # as above
     with pytest.raises(ModelError, match="fine_prompt has 1 dimensions, not 2"):
         loaded(model=str(folder), voice=str(tmp_path / "flat.npz"))

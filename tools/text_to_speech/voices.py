@@ -39,9 +39,11 @@ def preset(voice: str, model: str, revision: str) -> dict[str, Any] | None:
     import numpy as np
     import torch
 
+    if not voice:
+        return None
     files = voice_files(voice, model, revision)
     if not files:
-        return None
+        raise ModelError(f"voice of {model} is the name of a preset or an .npz file of one, not the number {voice}")
     try:
         loaded = [np.load(path, allow_pickle=False) for path in files]
         arrays = dict(loaded[0]) if len(files) == 1 else dict(zip(PROMPTS, loaded, strict=True))
