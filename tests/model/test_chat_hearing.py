@@ -60,9 +60,14 @@ def test_servers_number_their_calls_in_many_ways(chunks: Sequence[AIMessage]) ->
     assert [*came, *rest] == [Call("1", "f", A), Call("2", "f", B)]
 
 
-def test_a_call_without_an_id_is_given_one() -> None:
+def test_a_call_may_have_no_id() -> None:
     came, _ = hear(piece(A, "f"), piece(B, "g"))
-    assert came == [Call("heard_1", "f", A), Call("heard_2", "g", B)]
+    assert came == [Call("", "f", A), Call("", "g", B)]
+
+
+def test_arguments_that_are_nested_too_deep_are_given_out_as_they_are() -> None:
+    deep = '{"caption": ' + "[" * 3000 + "]" * 3000 + "}"
+    assert hear(piece(deep, "f", "1", 0)) == ([], [Call("1", "f", deep)])
 
 
 def test_what_is_no_object_comes_at_the_end_as_it_is() -> None:

@@ -312,14 +312,14 @@ def test_garbage_instead_of_an_answer_is_told(server: Server, body: str) -> None
 def test_garbage_in_a_call_is_told_once_and_then_raised(server: Server) -> None:
     bad = Answer([called(0, "make_image", '{"caption": a cat}'), end("tool_calls"), USED])
     server.answers = [bad]
-    with pytest.raises(AnswerError, match="not JSON") as caught:
+    with pytest.raises(AnswerError, match="no JSON object") as caught:
         list(ChatReasoner(server.model()).speak(ask("Hi."), Policy(), CAN))
-    assert caught.value.faults == ("make_image: the arguments '{\"caption\": a cat}' are not JSON",)
+    assert caught.value.faults == ("make_image: the arguments '{\"caption\": a cat}' are no JSON object",)
     assert len(server.asked) == 2
     answer, result, _ = server.asked[1]["messages"][-3:]
     assert answer["tool_calls"][0]["function"] == {"name": "make_image", "arguments": "{}"}
     assert result["role"] == "tool" and result["content"].startswith("Error: make_image: the arguments")
-    assert result["tool_call_id"] == answer["tool_calls"][0]["id"] == "call_0_abc"
+    assert result["tool_call_id"] == answer["tool_calls"][0]["id"]
 
 
 class Stopping:

@@ -215,9 +215,10 @@ def test_a_model_that_calls_no_tools_asks_for_nothing() -> None:
             ("make_coffee", {"caption": "x"}),
             "'make_coffee' is no tool that you have; there are make_image, make_speech",
         ),
-        (("make_image", "a cat"), "the arguments 'a cat' are not JSON"),
+        (("make_image", "a cat"), "the arguments 'a cat' are no JSON object"),
         (("make_image", '["a cat"]'), "no JSON object"),
         (("make_image", {}), "the caption is missing; say in words"),
+        (("make_image", '{"caption": ' + "[" * 3000 + "]" * 3000 + "}"), "no JSON object"),
         (image("  \n"), "say in words what to make"),
         (("make_image", {"caption": 3}), "the caption is '3'"),
         (image(refs=[2]), "refs '[2]' are not media of this conversation; give numbers from 1 to 1"),
@@ -265,6 +266,20 @@ def test_a_name_that_is_none_is_not_sent_back() -> None:
     speak(model)
     [replayed] = [item for item in model.heard[1][0] if isinstance(item, AIMessage)]
     assert replayed.tool_calls[0]["name"] == "unknown"
+
+
+def test_a_call_that_may_not_be_is_replayed_whatever_its_arguments_are() -> None:
+    model = scripted(["No. ", ("make_image", "a cat")], ["Fine."])
+    assert words(speak(model, Policy(forbid=("image",)))) == "No. \nFine."
+
+
+def test_calls_of_several_requests_have_ids_of_their_own() -> None:
+    model = scripted(
+        [image("a")], [("make_speech", {"caption": "b"})], [("make_audio", {"caption": "c"})]
+    )  # all with the id c0
+    speak(model, Policy(force=("image", "speech", "audio")))
+    ids = [item.tool_call_id for item in model.heard[2][0] if isinstance(item, ToolMessage)]
+    assert len(set(ids)) == 2
 
 
 def test_words_that_go_on_after_mending_stand_apart() -> None:

@@ -11,7 +11,6 @@ store     media by handle                         target    what is called: a to
 tool      as_tool                                 runnable  as_runnable
 schema    a card as the arguments of a tool       told      outputs in words, and as they come
 progress  running under LangChain's callbacks     stop      stop sequences
-foreign   LangChain's tools, for an agent whose model is a chat model
 """
 
 from mmagent.adapters.langchain.blocks import from_block, media_of, to_block

@@ -13,7 +13,6 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from mmagent.adapters.langchain.blocks import Block, to_block
-from mmagent.adapters.langchain.foreign import Offering
 from mmagent.adapters.langchain.messages import FAILED, Asked
 from mmagent.adapters.langchain.store import MediaStore
 from mmagent.adapters.langchain.tap import Tap
@@ -21,6 +20,7 @@ from mmagent.agent import Agent
 from mmagent.conversation import Policy, Signal
 from mmagent.engine.events import Event
 from mmagent.media import Media, Text
+from mmagent.model.chat.foreign import Foreign
 from mmagent.reply import PartError, Reply
 from mmagent.step import CompiledStep
 from mmagent.trace.record import Served
@@ -41,9 +41,9 @@ class Call:
         policy: Policy,
         tap: Tap,
         store: MediaStore | None = None,
-        offering: Offering | None = None,
+        foreign: Foreign | None = None,
     ) -> None:
-        self._agent, self._tap, self._store, self._offering = agent, tap, store, offering
+        self._agent, self._tap, self._store, self._foreign = agent, tap, store, foreign or Foreign()
         self.turn = Turn(tap, agent.library, request.history, request.parts, policy, agent.look_again)
         # What came after the last user message, a tool's answer for instance, is read before answering, too.
         self.turn.request = self.turn.conversation = self.turn.conversation.then(*request.after)
@@ -64,9 +64,7 @@ class Call:
         if any(not isinstance(part, Text) for part in reply.parts):
             content = list(self._blocks(reply))
         message = AIMessage(content=content, usage_metadata=self._tap.usage(), response_metadata=self._metadata())
-        if self._offering is not None:
-            calls = self._offering.calls
-            message.tool_calls, message.invalid_tool_calls = calls.tool_calls, calls.invalid_tool_calls
+        message.tool_calls, message.invalid_tool_calls = self._foreign.called()
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _blocks(self, reply: Reply) -> Iterator[Block]:
@@ -96,9 +94,8 @@ class Call:
 
     def last(self) -> ChatGenerationChunk:
         """The chunk that ends the reply: no content, but calls of LangChain's tools, what it took and who made it."""
-        calls = self._offering.calls.tool_call_chunks if self._offering is not None else []
         facts = {"usage_metadata": self._tap.usage(), "response_metadata": self._metadata()}
-        return _chunk("", tool_call_chunks=calls, chunk_position="last", **facts)
+        return _chunk("", tool_call_chunks=self._foreign.chunks(), chunk_position="last", **facts)
 
     def _tell(self, step: CompiledStep, reply: Reply | None = None) -> Iterator[ChatGenerationChunk]:
         """What has been heard and can be told: up to the first medium that is still being made."""

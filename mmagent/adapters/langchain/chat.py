@@ -17,7 +17,6 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, SkipValidation, model_validator
 
 from mmagent.adapters.langchain.call import Call
-from mmagent.adapters.langchain.foreign import Offering, calls_foreign_tools, exchanges
 from mmagent.adapters.langchain.messages import asked
 from mmagent.adapters.langchain.sources import sources
 from mmagent.adapters.langchain.store import MediaStore
@@ -27,10 +26,11 @@ from mmagent.conversation import Policy
 from mmagent.errors import ConversationError
 from mmagent.intake import Limits
 from mmagent.model.chat import ChatReasoner
-from mmagent.model.chat.abilities import limited
+from mmagent.model.chat.abilities import calls_tools
+from mmagent.model.chat.foreign import Foreign
 
 _POLICY = ("policy", "temperature", "max_tokens", "seed")
-_TOOLS = ("tools", "tool_choice")
+_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 
 
 class AgentChatModel(BaseChatModel):
@@ -104,7 +104,7 @@ class AgentChatModel(BaseChatModel):
             video_inputs=True,
             pdf_inputs=False,
             text_outputs=True,
-            tool_calling=calls_foreign_tools(self.agent.reasoner),
+            tool_calling=self._calls_tools(),
             structured_output=False,
         )
 
@@ -113,15 +113,22 @@ class AgentChatModel(BaseChatModel):
         tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
         tool_choice: str | None = None,
+        strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """The model with tools of LangChain's that it may call; NotImplementedError if the agent's model calls none."""
-        if not calls_foreign_tools(self.agent.reasoner):
+        """The model with tools of LangChain's that it may call, and with options of a call, `parallel_tool_calls` too.
+
+        NotImplementedError if the agent's model calls none, ConversationError for an option that there is not.
+        """
+        if not self._calls_tools():
             raise NotImplementedError(
                 f"{self.model_name} does not call tools of LangChain's; give the agent mmagent's own (Agent(tools=[...])), "
                 "or a chat model that calls tools (Agent(ChatOpenAI(...)))"
             )
-        offered = [convert_to_openai_tool(item) for item in tools]
+        self._policy(
+            {name: value for name, value in kwargs.items() if name not in ("stop", "ls_structured_output_format")}
+        )
+        offered = [convert_to_openai_tool(item, strict=strict) for item in tools]
         return self.bind(tools=offered, tool_choice=tool_choice, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -196,27 +203,22 @@ class AgentChatModel(BaseChatModel):
         policy = self._policy(given)
         before = self.agent.conversation.messages[:1]
         system = before[0] if before and before[0].role == "system" else None
-        offering = self._offering(messages, policy, given) if given.get("tools") else None
+        reasoner, foreign = self.agent.reasoner, None
         guard = sources(self.store, self.hosts, (), self.limits)
-        request = asked(messages, guard, system, calls=offering is None)
-        reasoner = self.agent.reasoner
-        if offering is not None and isinstance(reasoner, ChatReasoner):
-            reasoner = reasoner.over(offering)
-        tap = Tap(reasoner, self.stop or () if stop is None else stop)
-        return Call(self.agent, request, policy, tap, self.store, offering), policy.seed
-
-    def _offering(self, messages: Sequence[BaseMessage], policy: Policy, given: Mapping[str, Any]) -> Offering:
-        reasoner = self.agent.reasoner
-        if not isinstance(reasoner, ChatReasoner):
+        request = asked(messages, guard, system, linked=isinstance(reasoner, ChatReasoner))
+        if given.get("tools") and not self._calls_tools():
             raise ConversationError(f"{reasoner.name} does not call tools of LangChain's; leave tools out")
-        return Offering(
-            model=limited(reasoner.model, policy),
-            title=reasoner.name,
-            tools=list(given["tools"]),
-            choice=given.get("tool_choice"),
-            exchanges=exchanges(messages),
-            profile=reasoner.model.profile,
-        )
+        if isinstance(reasoner, ChatReasoner):
+            options = {name: value for name, value in given.items() if name == "parallel_tool_calls"}
+            foreign = Foreign(given.get("tools") or (), given.get("tool_choice"), options, request.links)
+            reasoner = reasoner.offered(foreign)
+        tap = Tap(reasoner, self.stop or () if stop is None else stop)
+        return Call(self.agent, request, policy, tap, self.store, foreign), policy.seed
+
+    def _calls_tools(self) -> bool:
+        """Whether LangChain's tools can be offered to who speaks for the agent: a chat model that calls tools."""
+        reasoner = self.agent.reasoner
+        return isinstance(reasoner, ChatReasoner) and calls_tools(reasoner.model)
 
     def _policy(self, given: Mapping[str, Any]) -> Policy:
         """The policy of a call; ConversationError for an option that there is not."""

@@ -1,4 +1,7 @@
-"""LangChain messages as an mmagent conversation: roles, words, media and what a model made, each in its place."""
+"""LangChain messages as an mmagent conversation: roles, words, media and what a model made, each in its place.
+
+A conversation has no calls of LangChain's tools. What ties those to their results stays beside it, as links.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,16 @@ from mmagent.adapters.langchain.sources import Sources
 from mmagent.conversation import Conversation, MediaSegment, Message, Role, Segment, SpanSegment, TextSegment, message
 from mmagent.errors import ConversationError
 from mmagent.media import Media
+from mmagent.model.chat.foreign import Links
 
 ROLES: Mapping[str, Role] = {
     "system": "system", "developer": "system", "human": "user", "user": "user", "ai": "assistant",
     "AIMessageChunk": "assistant", "assistant": "assistant", "tool": "tool", "function": "tool",
 }  # fmt: skip
 """LangChain's types of message, and roles of a ChatMessage, with the role that each has in a conversation."""
+
+Linked = tuple[Message, AIMessage | ToolMessage | None]
+"""A message, and the one of LangChain's that ties it to calls or to a call, if it does."""
 
 FAILED = "failed-part"
 """The `kind` of a non-standard block that stands for a part which could not be made."""
@@ -30,32 +37,37 @@ _SILENT = {"tool_call", "invalid_tool_call", "tool_call_chunk", "server_tool_cal
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as an agent takes it: what was said before, the parts of the last user message, and what followed it."""
+    """A request as an agent takes it: what was said before, the parts of the last user message, and what followed it.
+
+    `links` are the messages that call tools or answer a call, by their place in all of it.
+    """
 
     history: Conversation
     parts: tuple[str | Media, ...]
     after: tuple[Message, ...]
+    links: Links
 
 
 def asked(
-    messages: Sequence[BaseMessage], sources: Sources, system: Message | None = None, *, calls: bool = True
+    messages: Sequence[BaseMessage], sources: Sources, system: Message | None = None, *, linked: bool = False
 ) -> Asked:
     """The request that messages make. `system` stands in where they begin with no system message.
 
-    Results of tools are read as words and media; without `calls` they are left out, and the calls with them.
+    Results of tools are read as words and media; without `linked` there are no links, and no messages that only call.
 
     ConversationError when nothing was asked or a message is of an unknown kind, IntakeError for media that cannot be
     read, or may not.
     """
-    kept = messages if calls else [item for item in messages if not _is_call(item)]
-    read = _one_system([_message(item, sources) for item in kept])
-    if system is not None and (not read or read[0].role != "system"):
-        read.insert(0, system)
-    last = max((place for place, item in enumerate(read) if item.role == "user"), default=None)
+    read = _one_system([(_message(item, sources), _link(item) if linked else None) for item in messages])
+    if system is not None and (not read or read[0][0].role != "system"):
+        read.insert(0, (system, None))
+    said = [item for item, _ in read]
+    last = max((place for place, item in enumerate(said) if item.role == "user"), default=None)
     if last is None:
         raise ConversationError("the messages hold nothing from the user; add a HumanMessage")
-    parts = tuple(item.media if isinstance(item, MediaSegment) else _words(item) for item in read[last].segments)
-    return Asked(Conversation(read[:last]), parts, tuple(read[last + 1 :]))
+    parts = tuple(item.media if isinstance(item, MediaSegment) else _words(item) for item in said[last].segments)
+    links = {place: link for place, (_, link) in enumerate(read) if link is not None}
+    return Asked(Conversation(said[:last]), parts, tuple(said[last + 1 :]), links)
 
 
 def _message(given: BaseMessage, sources: Sources) -> Message:
@@ -104,16 +116,17 @@ def _failed(block: Mapping[str, Any]) -> SpanSegment | None:
     return SpanSegment(str(value.get("modality")), str(value.get("caption")))
 
 
-def _is_call(given: BaseMessage) -> bool:
-    return isinstance(given, ToolMessage) or (isinstance(given, AIMessage) and bool(given.tool_calls))
+def _link(given: BaseMessage) -> AIMessage | ToolMessage | None:
+    calls = isinstance(given, AIMessage) and (given.tool_calls or given.invalid_tool_calls)
+    return given if isinstance(given, ToolMessage) or (isinstance(given, AIMessage) and calls) else None
 
 
-def _one_system(messages: list[Message]) -> list[Message]:
-    """The messages without those that say nothing, and with the system messages at their beginning made one."""
-    said = [item for item in messages if item.segments or item.role == "user"]
-    count = next((place for place, item in enumerate(said) if item.role != "system"), len(said))
-    head = [segment for item in said[:count] for segment in item.segments]
-    return [*([Message("system", tuple(head))] if head else []), *said[count:]]
+def _one_system(messages: list[Linked]) -> list[Linked]:
+    """The messages without those that say and tie nothing, and with the system messages at their beginning made one."""
+    kept = [(item, link) for item, link in messages if item.segments or item.role == "user" or link]
+    count = next((place for place, (item, _) in enumerate(kept) if item.role != "system"), len(kept))
+    head = [segment for item, _ in kept[:count] for segment in item.segments]
+    return [*([(Message("system", tuple(head)), None)] if head else []), *kept[count:]]
 
 
 def _words(segment: Segment) -> str:

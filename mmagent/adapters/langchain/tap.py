@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from math import ceil
 
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages.utils import count_tokens_approximately
 
-from mmagent.adapters.langchain.foreign import Handover
 from mmagent.adapters.langchain.stop import Stop
-from mmagent.conversation import Conversation, MediaSegment, Policy, Said, Signal, SpanSegment, TextDelta, Usage
+from mmagent.conversation import (
+    Conversation,
+    MediaSegment,
+    Message,
+    Policy,
+    Said,
+    Signal,
+    SpanSegment,
+    TextDelta,
+    Usage,
+)
 from mmagent.model.reasoner import Reasoner
 from mmagent.tool import Context
-
-_CHARACTERS = 4.0
-_PER_MESSAGE = 3
-"""What LangChain's own `count_tokens_approximately` takes for a token, and for the frame of a message."""
 
 
 class Tap:
@@ -43,10 +48,9 @@ class Tap:
         self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None = None
     ) -> Iterator[Said]:
         """What the reasoner says, up to a stop sequence."""
-        said = _before_handover(self._reasoner.speak(conversation, policy, modalities, ctx))
         words: list[str] = []
         counted: Usage | None = None
-        for piece in self._stop.cut(said):
+        for piece in self._stop.cut(self._reasoner.speak(conversation, policy, modalities, ctx)):
             if isinstance(piece, TextDelta):
                 self.heard.append(piece.text)
                 words.append(piece.text)
@@ -64,7 +68,7 @@ class Tap:
         return self._stop.found
 
     def usage(self) -> UsageMetadata:
-        """How many tokens were read and written, about four characters each where the reasoner does not count."""
+        """How many tokens were read and written, by LangChain's estimate where the reasoner does not count."""
         return self._usage
 
     def _count(self, conversation: Conversation, words: str, counted: Usage | None) -> None:
@@ -72,28 +76,20 @@ class Tap:
         written = counted.output_tokens if counted else None
         self.estimated = self.estimated or read is None or written is None
         if read is None:
-            read = sum(map(tokens, _texts(conversation))) + _PER_MESSAGE * len(conversation)
+            read = count_tokens_approximately(HumanMessage(_words(said)) for said in conversation)
         if written is None:
-            written = tokens(words)
+            written = count_tokens_approximately([AIMessage(words)])
         step = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
         self._usage = add_usage(self._usage, step)
 
 
-def _before_handover(said: Iterator[Said]) -> Iterator[Said]:
-    """What is said until tools of LangChain's have the word: that ends a reply as well."""
-    with suppress(Handover):
-        yield from said
-
-
-def tokens(text: str) -> int:
-    """About how many tokens a text is."""
-    return ceil(len(text) / _CHARACTERS)
-
-
-def _texts(conversation: Conversation) -> Iterator[str]:
-    for said in conversation:
-        for segment in said.segments:
-            if isinstance(segment, MediaSegment):
-                yield segment.words or ""
-            else:
-                yield segment.caption if isinstance(segment, SpanSegment) else segment.text
+def _words(said: Message) -> str:
+    """All that stands in a message as words."""
+    return " ".join(
+        (item.words or "")
+        if isinstance(item, MediaSegment)
+        else item.caption
+        if isinstance(item, SpanSegment)
+        else item.text
+        for item in said.segments
+    )

@@ -133,11 +133,8 @@ class Asks:
     def _arguments(self, call: Call, modality: str) -> Signal | Nonsense:
         if call.cut:
             return Nonsense(f"{call.name}: the arguments break off after {_quoted(call.arguments)}")
-        try:
-            values = json.loads(call.arguments or "{}", strict=False)
-        except ValueError:
-            return Nonsense(f"{call.name}: the arguments {_quoted(call.arguments)} are not JSON")
-        if not isinstance(values, dict):
+        values = loaded(call.arguments)
+        if values is None:
             return Nonsense(f"{call.name}: the arguments {_quoted(call.arguments)} are no JSON object")
         caption = values.get("caption")
         if not isinstance(caption, str) or not caption.strip():
@@ -165,6 +162,15 @@ class Asks:
         if not all(1 <= item <= len(self.media) for item in given):
             return None
         return tuple(self.media[item - 1] for item in dict.fromkeys(given))
+
+
+def loaded(arguments: str) -> dict[str, Any] | None:
+    """What a call gives by name, or None if its arguments are no JSON object."""
+    try:
+        found = json.loads(arguments or "{}", strict=False)
+    except (ValueError, RecursionError):  # the second for thousands of brackets
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def whole(text: str) -> str:

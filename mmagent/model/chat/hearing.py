@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 
-from mmagent.model.chat.asks import Call, whole
+from mmagent.model.chat.asks import Call, loaded, whole
 
 _CUT = ("length", "max_tokens")
 
@@ -32,12 +32,7 @@ class _Begun:
     @property
     def complete(self) -> bool:
         """Whether nothing can follow. An empty object may be a placeholder, so it is not complete before the end."""
-        if self.whole or not self.arguments.rstrip().endswith("}"):
-            return self.whole
-        try:
-            return bool(json.loads(self.arguments, strict=False))
-        except ValueError:
-            return False
+        return self.whole or (self.arguments.rstrip().endswith("}") and bool(loaded(self.arguments)))
 
 
 class Hearing:
@@ -79,7 +74,7 @@ class Hearing:
         if isinstance(item, str):
             return item
         cut = self.cut and item is self._begun[-1] and not item.complete
-        return Call(item.id or f"heard_{self._begun.index(item) + 1}", item.name, item.arguments, cut)
+        return Call(item.id, item.name, item.arguments, cut)
 
     def _words(self, text: str) -> None:
         text, self._half = self._half + text, ""

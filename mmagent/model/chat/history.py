@@ -1,12 +1,12 @@
 """A conversation as LangChain messages, segment by segment: roles and tool calls come from structure, never from words.
 
 What the model asked for earlier is replayed as the tool calls that it made, each with its result, so that any provider
-takes the history as its own protocol.
+takes the history as its own protocol. So are its calls of tools that others brought, by links beside the conversation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -19,6 +19,7 @@ from mmagent.media import Media
 from mmagent.model.chat.blocks import block
 
 SHOWN = "What you asked for has been made:"
+ANSWERED = "Media of the tools' answers:"
 
 
 def tool_name(modality: str) -> str:
@@ -35,15 +36,17 @@ def numbers(conversation: Conversation) -> dict[Media, int]:
     return {medium: number for number, medium in enumerate(dict.fromkeys(conversation.media), 1)}
 
 
-def history(conversation: Conversation, sees: Collection[str]) -> list[BaseMessage]:
+def history(
+    conversation: Conversation, sees: Collection[str], links: Mapping[int, AIMessage | ToolMessage] | None = None
+) -> list[BaseMessage]:
     """The conversation's messages. Media of `sees` are content blocks, the others the words that converters made.
 
-    ConversationError when there is nothing to answer.
+    `links` are calls of others' tools, and what ties results to them, by the places of their messages.
+    ConversationError when there is nothing to answer, or a tool's words are tied to no call.
     """
     if not any(item.role == "user" for item in conversation):
         raise ConversationError("the conversation holds nothing from the user; begin with a user message")
-    writer = _Writer(numbers(conversation), frozenset(sees))
-    return [said for item in conversation for said in writer.messages(item)]
+    return list(_Writer(numbers(conversation), frozenset(sees)).all(conversation, links or {}))
 
 
 class _Writer:
@@ -52,22 +55,53 @@ class _Writer:
     def __init__(self, numbers: Mapping[Media, int], sees: frozenset[str]) -> None:
         self._numbers, self._sees, self._calls = numbers, sees, count(1)
 
-    def messages(self, message: Message) -> Iterator[BaseMessage]:
-        if message.role == "assistant":
-            yield from self._answer(message)
-        elif message.role == "system":
-            yield SystemMessage(_joined(self._blocks(message, seen=False)))
-        elif message.role == "user":
-            yield HumanMessage(_joined(self._blocks(message)))
-        else:
-            # Few providers take pictures in tool results; as what the user shows, all that see take them.
-            yield HumanMessage(_joined([_text(SHOWN), *self._blocks(message)]))
+    def all(self, conversation: Conversation, links: Mapping[int, AIMessage | ToolMessage]) -> Iterator[BaseMessage]:
+        """The messages in order; what tools answered is shown behind all answers, since nothing may come between."""
+        shown: list[Segment] = []
+        for place, message in enumerate(conversation):
+            link = links.get(place)
+            if isinstance(link, ToolMessage):
+                content = _joined(self._blocks(message.segments, seen=False))
+                yield ToolMessage(content, tool_call_id=link.tool_call_id, name=link.name, status=link.status)
+                shown += filter(self._seen, message.segments)
+                continue
+            yield from self._show(ANSWERED, shown)
+            shown = []
+            if message.role == "assistant":
+                yield from self._linked(list(self._answer(message)), link)
+            elif message.role == "system":
+                yield SystemMessage(_joined(self._blocks(message.segments, seen=False)))
+            elif message.role == "user":
+                yield HumanMessage(_joined(self._blocks(message.segments)))
+            elif message.text:
+                raise ConversationError("a tool's words answer no call; send them as a ToolMessage with its id")
+            else:
+                yield from self._show(SHOWN, message.segments)
+        yield from self._show(ANSWERED, shown)
 
-    def _blocks(self, message: Message, seen: bool = True) -> list[ContentBlock]:
+    def _show(self, words: str, segments: Sequence[Segment]) -> Iterator[BaseMessage]:
+        """Media as what the user shows: few providers take pictures in a tool's result, and all that see take these."""
+        if segments:
+            yield HumanMessage(_joined([_text(words), *self._blocks(segments)]))
+
+    def _linked(self, written: list[BaseMessage], link: AIMessage | None) -> Iterator[BaseMessage]:
+        """An answer with its calls of others' tools, in its last message: their results follow."""
+        if link is not None:
+            last = next((item for item in reversed(written) if isinstance(item, AIMessage)), None)
+            if last is None:
+                written.append(last := AIMessage(""))
+            last.tool_calls += link.tool_calls
+            last.invalid_tool_calls += link.invalid_tool_calls
+        yield from written
+
+    def _seen(self, segment: Segment) -> bool:
+        return isinstance(segment, MediaSegment) and segment.media.modality in self._sees
+
+    def _blocks(self, segments: Iterable[Segment], seen: bool = True) -> list[ContentBlock]:
         """Each segment as a block of its own, so that no words run into others; after a seen medium's number, itself."""
         blocks: list[ContentBlock] = []
-        for segment in message.segments:
-            shown = seen and isinstance(segment, MediaSegment) and segment.media.modality in self._sees
+        for segment in segments:
+            shown = seen and self._seen(segment)
             words = self._words(segment, shown)
             if words:  # some providers refuse an empty block
                 blocks.append(_text(words))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langchain_core.messages.tool import ToolCall
 
 from mmagent.conversation import Signal
-from mmagent.model.chat.asks import Call, Nonsense, Refused
+from mmagent.model.chat.asks import Call, Nonsense, Refused, loaded
 from mmagent.model.chat.history import tool_name
 
 EMPTY = "the answer held neither words nor a tool call"
@@ -63,8 +62,8 @@ def told(heard: Heard, missing: Sequence[str]) -> tuple[list[BaseMessage], list[
 
 def _replayed(call: Call, found: Signal | Refused | Nonsense) -> ToolCall:
     name = call.name if _NAME.fullmatch(call.name) else "unknown"
-    arguments = {} if isinstance(found, Nonsense) else json.loads(call.arguments, strict=False)
-    return ToolCall(name=name, args=arguments, id=call.id)
+    arguments = None if isinstance(found, Nonsense) else loaded(call.arguments)
+    return ToolCall(name=name, args=arguments or {}, id=call.id)
 
 
 def _result(call: ToolCall, found: Signal | Refused | Nonsense) -> ToolMessage:

@@ -6,6 +6,7 @@ caption. What happens inside a reply is `mmagent.model.chat.speaker`'s.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
@@ -18,6 +19,8 @@ from mmagent.tool import Context
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from mmagent.model.chat.foreign import Foreign
 
 _NOT_ASKED = ("text", "conversation", "embedding")
 
@@ -52,6 +55,7 @@ class ChatReasoner:
         self._tools = {key: tuple(names) for key, names in (tools or {}).items()}
         self.projectors: tuple[Card, ...] = ()
         self.needs: tuple[str, ...] = ()
+        self._foreign: Foreign | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -62,12 +66,12 @@ class ChatReasoner:
             price=spec.price, cost=spec.cost,
         )  # fmt: skip
 
-    def over(self, model: BaseChatModel) -> ChatReasoner:
-        """The same reasoner, speaking through another chat model."""
-        return ChatReasoner(
-            model, name=self.name, system=self.system, sees=self.sees, makes=self.makes, tools=self._tools,
-            price=self.price, cost=self.cost,
-        )  # fmt: skip
+    def offered(self, foreign: Foreign) -> ChatReasoner:
+        """The same reasoner for one turn, with tools that others brought."""
+        self.load()
+        found = copy.copy(self)
+        found._foreign = foreign
+        return found
 
     def __repr__(self) -> str:
         return f"ChatReasoner({self.name!r})"
@@ -126,9 +130,11 @@ class ChatReasoner:
         ProviderError when the provider does not answer or breaks off, AnswerError when the model's answer cannot be
         used, also after it was told. Replies do not mix, and nothing of one is kept.
         """
+        from mmagent.model.chat.foreign import Foreign
         from mmagent.model.chat.speaker import Speaker
 
-        speaker = Speaker(self.name, self.model, self.system, self.sees, self._tools, self.price)
+        foreign = self._foreign or Foreign()
+        speaker = Speaker(self.name, self.model, self.system, self.sees, self._tools, self.price, foreign)
         return speaker.speak(conversation, policy, modalities, ctx)
 
 

@@ -2,7 +2,7 @@
 
 A reply takes one request. It takes one more if the model answered nonsense or nothing, or asked for what it may not;
 and one for each thing that the policy forces and the model did not ask for. Each time the model is told what was wrong
-and goes on from there: what has been said stays said.
+and goes on from there: what has been said stays said. Calls of others' tools end the reply: those have to answer first.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
-from mmagent.conversation import Conversation, Policy, Said, Signal, SpanOpened, SpanSegment, TextDelta
+from mmagent.conversation import Conversation, Policy, Said, Signal, SpanOpened, SpanSegment, TextDelta, Usage
 from mmagent.errors import MMAgentError
 from mmagent.model.chat.abilities import chooses_tools, limited
 from mmagent.model.chat.asks import Asks, Call
 from mmagent.model.chat.errors import AnswerError
 from mmagent.model.chat.failures import explained
+from mmagent.model.chat.foreign import Foreign
 from mmagent.model.chat.hearing import Hearing
 from mmagent.model.chat.history import history, numbers, tool_name
 from mmagent.model.chat.instructions import instructions
@@ -45,6 +48,7 @@ class Speaker:
     sees: tuple[str, ...]
     tools: Mapping[str, Sequence[str]]
     price: PriceSpec | None
+    foreign: Foreign
 
     def speak(
         self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None
@@ -52,17 +56,19 @@ class Speaker:
         """Say the reply; see `Reasoner.speak`."""
         if ctx is not None:
             ctx.check()
+        if self.foreign.calls:  # in an earlier step of this turn
+            yield Usage(0, 0, calls=0)
+            return
         spans = (item for said in conversation for item in said.segments if isinstance(item, SpanSegment))
-        before = dict.fromkeys(item.modality for item in spans)
-        asks = Asks(policy, modalities, list(numbers(conversation)), self.tools, before)
-        model = limited(self.model, policy)
-        yield from _Reply(self.name, model, asks, Meter(self.price), ctx).say(
-            self._messages(conversation, asks, policy)
-        )
+        before = [item.modality for item in spans if tool_name(item.modality) not in self.foreign.names]
+        offered = self.foreign.beside(modalities)
+        asks = Asks(policy, offered, list(numbers(conversation)), self.tools, before)
+        reply = _Reply(self.name, limited(self.model, policy), asks, self.foreign, Meter(self.price), ctx)
+        yield from reply.say(self._messages(conversation, asks, policy))
 
     def _messages(self, conversation: Conversation, asks: Asks, policy: Policy) -> list[BaseMessage]:
         """The conversation, with what the model is told of the house at the end of the system message."""
-        head, *rest = history(conversation, self.sees)
+        head, *rest = history(conversation, self.sees, self.foreign.links)
         own = str(head.content) if isinstance(head, SystemMessage) else self.system
         rest = rest if isinstance(head, SystemMessage) else [head, *rest]
         system = "\n\n".join(filter(None, [own, instructions(asks, policy)]))
@@ -72,8 +78,11 @@ class Speaker:
 class _Reply:
     """One reply, over all of its requests."""
 
-    def __init__(self, name: str, model: BaseChatModel, asks: Asks, meter: Meter, ctx: Context | None) -> None:
-        self._name, self._model, self._asks, self._meter, self._ctx = name, model, asks, meter, ctx
+    def __init__(
+        self, name: str, model: BaseChatModel, asks: Asks, foreign: Foreign, meter: Meter, ctx: Context | None
+    ) -> None:
+        self._name, self._model, self._asks, self._foreign = name, model, asks, foreign
+        self._meter, self._ctx, self._calls = meter, ctx, count(1)
         self._place = self._written = 0
         self._in_words = self._apart = False
 
@@ -83,6 +92,8 @@ class _Reply:
         while True:
             heard = Heard()
             yield from self._request(messages, choice, heard)
+            if self._foreign.calls:
+                break
             missing = self._asks.missing
             if (heard.faults and mended) or (missing and not left and not heard.faults):
                 raise self._hopeless(heard, missing)
@@ -130,11 +141,12 @@ class _Reply:
 
     def _stream(self, messages: Sequence[BaseMessage], choice: str) -> Generator[AIMessage]:
         """One request's stream, which LangChain types as an iterator: a generator, so that it can be closed."""
-        tools = self._asks.tools()
+        tools = [*self._asks.tools(), *self._foreign.tools]
         if not tools:
             return cast("Generator[AIMessage]", self._model.stream(list(messages)))
-        chosen = {"tool_choice": choice} if choice and chooses_tools(self._model) else {}
-        bound = self._model.bind_tools(tools, **chosen)
+        wanted = choice or self._foreign.choice
+        chosen = {"tool_choice": wanted} if wanted and chooses_tools(self._model) else {}
+        bound = self._model.bind_tools(cast("list[dict[str, Any]]", tools), **chosen, **self._foreign.options)
         return cast("Generator[AIMessage]", bound.stream(list(messages)))
 
     def _piece(self, piece: str | Call, heard: Heard) -> Iterator[Said]:
@@ -142,8 +154,12 @@ class _Reply:
             heard.words.append(piece)
             yield from self._words(piece)
             return
+        if piece.name in self._foreign.names:
+            self._foreign.calls.append(replace(piece, id=piece.id or f"call_{uuid4().hex}"))
+            return
         found = self._asks.read(piece)
-        heard.calls.append((piece, found))
+        # Some providers begin their ids anew with each request.
+        heard.calls.append((replace(piece, id=f"reply_{next(self._calls)}"), found))
         if isinstance(found, Signal):
             yield from self._signal(found)
 

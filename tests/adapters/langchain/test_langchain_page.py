@@ -42,7 +42,7 @@ REASONS = {
     "Test requires structured output.": "it goes by calls of tools",
     "Test requires json mode support.": "an agent has no JSON mode",
     "Model does not support PDF inputs.": "no modality reads PDF; a user's own may",
-    "Model does not support image tool message.": "results of LangChain's tools reach the model as words",
+    "Model does not support image tool message.": FOREIGN,
     "Model does not support PDF tool message.": "no modality reads PDF; a user's own may",
     "Model does not explicitly support Anthropic inputs.": FOREIGN,
     "VCR not set up.": "no request goes over a network, so there is none to record",
