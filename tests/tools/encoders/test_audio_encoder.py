@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -220,6 +221,18 @@ def test_what_a_checkpoint_does_not_have_is_refused_before_loading(folders: Fold
         card_of(TOOL, model=str(folders("hubert")), output="projected")
     with pytest.raises(ModelError, match="windows is at least 1, not 0"):
         card_of(TOOL, model=str(folders("hubert")), windows=0)
+
+
+def test_what_only_training_needs_may_be_missing(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(folders("wav2vec2"), tmp_path / "wav2vec2"))
+    state = load_file(folder / "model.safetensors")
+    del state["masked_spec_embed"]  # as in checkpoints that were trained to write down speech
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    assert loaded(TOOL, model=str(folder)).run(sound(0.5), ctx) == (
+        loaded(TOOL, model=str(folders("wav2vec2"))).run(sound(0.5), ctx)
+    )
 
 
 def test_only_the_sound_tower_is_kept(folders: Folders) -> None:

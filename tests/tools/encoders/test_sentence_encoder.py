@@ -94,12 +94,14 @@ def test_a_sentence_encoder_pools_as_its_modules_say(bert: Path, tmp_path: Path,
 
 
 def test_layers_behind_the_pooling_and_unit_length_are_followed(bert: Path, tmp_path: Path, ctx: Listener) -> None:
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file, save_file
 
     mean = {"pooling_mode_mean_tokens": True}
     folder = sentences(bert, tmp_path / "encoder", mean, "Dense", "Normalize", dense=5)
     states = direct(folder).last_hidden_state[0].numpy()
-    layer = {name: item.numpy() for name, item in load_file(folder / "2_Dense/model.safetensors").items()}
+    saved = {name: item.half() for name, item in load_file(folder / "2_Dense/model.safetensors").items()}
+    save_file(saved, folder / "2_Dense/model.safetensors")  # as many are saved; it is computed in float32
+    layer = {name: item.float().numpy() for name, item in saved.items()}
     expected = np.tanh(layer["linear.weight"] @ states.mean(0) + layer["linear.bias"])
     made = loaded(TOOL, model=str(folder), output="pooled").run(Text(TEXT), ctx).array[0]
     np.testing.assert_allclose(made, expected / np.linalg.norm(expected), atol=1e-5)
@@ -129,6 +131,10 @@ def test_modules_that_are_not_known_are_refused(bert: Path, tmp_path: Path) -> N
         card_of(TOOL, model=str(both), output="pooled")
     for fits in ({}, {"output": "pooled", "pooling": "mean"}):
         assert card_of(TOOL, model=str(both), **fits).outputs[0].constraints["width"] == 16
+    blind = sentences(bert, tmp_path / "blind", mean, "Dense")
+    (blind / "2_Dense/config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"2_Dense/config\.json names no out_features"):
+        card_of(TOOL, model=str(blind))
     outside = sentences(bert, tmp_path / "outside", mean)
     listed = json.loads((outside / "modules.json").read_text())
     listed[1]["path"] = "../strange/1_Pooling"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +35,10 @@ TOOL = "text-encoder.v1"
 
 
 TEXT = "a small text"
+
+
+def new_words(tokenizer: Any) -> Any:
+    return importlib.import_module("mmagent.tools.text_encoder.words").Words(tokenizer)
 
 
 TOWERS = {"clip": "CLIPTextModel", "siglip": "SiglipTextModel", "t5": "T5EncoderModel"}
@@ -155,6 +161,70 @@ def test_the_characters_of_a_control_token_are_kept(writers: dict[str, tuple[Any
     words, _ = writers["clip-text"]
     text = "so <|endoftext|> it is"
     assert len(words.ids(text, None)[0]) == len(text) + 2  # its vocabulary has a piece for each byte
+
+
+class Counting:
+    """A tokenizer that counts its passes over a text."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend, self.n_passes = backend, 0
+
+    def encode(self, *args: Any, **how: Any) -> Any:
+        self.n_passes += 1
+        return self.backend.encode(*args, **how)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+
+def test_many_control_tokens_are_broken_up_at_once(folders: Folders) -> None:
+    words = fresh(TOOL, model=str(folders("t5")))._words
+    words._pieces._backend = counting = Counting(words._pieces._backend)
+    ids, _ = words.ids("</s> a " * 500, None)
+    assert 1 not in ids[:-1]
+    assert counting.n_passes == 2
+
+
+@pytest.fixture(scope="module")
+def spare() -> Any:
+    """A tokenizer that has no piece for a space, and takes what it does not know for padding."""
+    backend = tk.Tokenizer(tk.models.Unigram([("<pad>", 0.0), ("</s>", 0.0), *((c, -3.0) for c in "ab</s>")], unk_id=0))
+    return new_words(
+        tf.PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<pad>")
+    )
+
+
+@pytest.mark.parametrize(("text", "kept"), [("a é b", "ab"), ("ééé", ""), ("a<é/s>b", "ab"), ("a<</s>/s>", "a")])
+def test_what_a_space_does_not_break_up_is_dropped(spare: Any, text: str, kept: str) -> None:
+    assert "".join(spare._pieces._backend.id_to_token(number) for number in spare.ids(text, None)[0]) == kept
+
+
+def test_text_that_makes_control_tokens_again_and_again_is_refused(spare: Any) -> None:
+    with pytest.raises(MediaError, match="full of pieces that control the model"):
+        spare.ids("<é" * 9 + "/s>" * 9, None)
+
+
+def test_a_tokenizer_of_sentencepiece_alone_is_as_safe(folders: Folders, tmp_path: Path, ctx: Listener) -> None:
+    sentencepiece, pieces = pytest.importorskip("sentencepiece"), io.BytesIO()
+    pytest.importorskip("google.protobuf")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the quick brown fox jumps over a lazy dog"] * 9), model_writer=pieces, vocab_size=33,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    folder = Path(shutil.copytree(folders("siglip"), tmp_path / "siglip"))
+    (folder / "tokenizer.json").unlink()
+    (tmp_path / "pieces.model").write_bytes(pieces.getvalue())
+    tf.SiglipTokenizer(str(tmp_path / "pieces.model"), model_max_length=16).save_pretrained(folder)
+    words = tf.AutoTokenizer.from_pretrained(folder)
+    assert not words.is_fast
+    tool = loaded(TOOL, model=str(folder))
+    assert tool._words.ids(TEXT, None) == (words(TEXT).input_ids, 0)
+    short = words(TEXT, truncation=True, max_length=5).input_ids
+    assert tool._words.ids(TEXT, 5) == (short, len(words(TEXT).input_ids) - 5)
+    ids, _ = tool._words.ids("".join(NASTY), None)
+    assert 1 not in ids[:-1]
+    assert 1 in words("a </s> b").input_ids[:-1]  # as the library alone has it
+    assert tool.run(Text("a </s> b"), ctx).array.shape == (16, 16)
 
 
 def test_the_library_alone_would_have_yielded_them(folders: Folders) -> None:
