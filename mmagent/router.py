@@ -14,6 +14,7 @@ from mmagent.card import ANY, Card, Port
 from mmagent.conversation import Policy, Signal
 from mmagent.errors import RouteError
 from mmagent.graph.routes import Step, routes
+from mmagent.graph.single import port_of
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text, fits
 from mmagent.trace import Candidate, Wire
@@ -276,13 +277,6 @@ def _build(way: _Way, signal: Signal, policy: Policy) -> tuple[GraphSpec, dict[s
         lossy=policy.lossy,
     )
     return graph, used
-
-
-def port_of(name: str, value: Media) -> Port:
-    """The port that declares what is known of a value, so that no converter is inserted in vain."""
-    facts = value.describe()
-    keys = {"embedding": ("tokens", "width", "space"), "audio": ("rate", "channels"), "speech": ("rate", "channels")}
-    return Port(name, value.modality, constraints={key: facts[key] for key in keys.get(value.modality, ())})
 
 
 def chain(

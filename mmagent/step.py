@@ -16,10 +16,11 @@ from mmagent.engine.plan import Plan, compile
 from mmagent.errors import ConversationError, GraphError, RouteError
 from mmagent.graph.library import Library
 from mmagent.graph.routes import routes
+from mmagent.graph.single import port_of
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text
 from mmagent.model.reasoner import Reasoner
-from mmagent.router import Choice, chain, choose, port_of, route
+from mmagent.router import Choice, chain, choose, route
 from mmagent.tool import Context, FunctionTool, tool
 from mmagent.trace import Candidate
 from mmagent.trace.record import Served

@@ -7,10 +7,10 @@ from typing import Any
 
 from langchain_core.callbacks import BaseRunManager, adispatch_custom_event, dispatch_custom_event
 
-from mmagent.adapters.langchain.target import Inputs
 from mmagent.engine.events import Event
 from mmagent.engine.plan import Plan
 from mmagent.engine.run import Engine
+from mmagent.graph.single import Inputs
 
 PROGRESS = "mmagent.progress"
 """The name of the events; their data are `node`, `tool`, `done`, `total` and `note`."""

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmagent.card import Card, Port, Scalar
+from mmagent.card import Card, Scalar
 from mmagent.engine.graph import Graph
 from mmagent.engine.plan import Plan, compile
 from mmagent.engine.run import Engine, default_engine
 from mmagent.errors import CardError
 from mmagent.graph.builder import GraphBuilder
 from mmagent.graph.library import Library
-from mmagent.graph.spec import GraphSpec, NodeSpec
-from mmagent.media import Media
+from mmagent.graph.single import Inputs, single
+from mmagent.graph.spec import GraphSpec
 from mmagent.registry import Registry
-from mmagent.router import port_of
 from mmagent.shelf import GRAPH_ENDINGS
 from mmagent.tool import ToolType
 
 Callable = str | Path | ToolType | Graph | GraphSpec | GraphBuilder
 """A tool or a graph by name, a graph by file, or either itself."""
-
-Inputs = Mapping[str, Media | Sequence[Media] | None]
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,7 @@ class Target:
                 raise CardError(f"graph {self.card.short} has no settings, and {', '.join(settings)} was given")
             return self.graph.plan()
         chosen = self.card.check_settings({**self.fixed, **settings})
-        ports = {name: _port(name, value) for name, value in inputs.items() if value is not None}
-        node = f"{self.card.short}-call"  # no port has such a name: ports are Python's
-        outputs = {port.name: f"{node}.{port.name}" for port in self.card.outputs}
-        call = NodeSpec(self.card.name, {name: name for name in ports}, chosen)
-        spec = GraphSpec(self.card.short, ports, {node: call}, outputs)
-        return compile(self.library.checked(spec), self.library.registry)
+        return compile(self.library.checked(single(self.card, inputs, chosen)), self.library.registry)
 
 
 def target(
@@ -87,16 +79,6 @@ def target(
     if not any(item.required and item.name not in fixed for item in card.settings):
         card = what.card_for(card.check_settings(fixed))
     return Target(card, library, engine or default_engine(), fixed)
-
-
-def _port(name: str, value: Media | Sequence[Media]) -> Port:
-    """The graph input for a value that is given."""
-    if isinstance(value, Media):
-        return port_of(name, value)
-    kinds = {item.modality for item in value}
-    if len(kinds) == 1:
-        return replace(port_of(name, value[0]), constraints={}, many=True)
-    return Port(name, "any", many=True)
 
 
 def outputs(card: Card, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -403,7 +403,7 @@ def test_callbacks_hear_start_progress_and_end() -> None:
     handler = Told()
     as_tool(steps).invoke("x", {"callbacks": [handler], "tags": ["a"], "run_name": "work"})
     progress = [
-        ("mmagent.progress", {"node": "steps-call", "tool": "steps.v1", "done": done, "total": 2, "note": "x"})
+        ("mmagent.progress", {"node": "steps", "tool": "steps.v1", "done": done, "total": 2, "note": "x"})
         for done in (1, 2)
     ]
     assert handler.told == [("start", ("work", "steps", ["a"])), *progress, ("end", "done")]
