@@ -7,8 +7,9 @@ its formats; everything refused is an IntakeError that names the source, the lim
 from __future__ import annotations
 
 from mmagent.intake.disk import write_atomic
+from mmagent.intake.inside import inside
 from mmagent.intake.kinds import sniff
 from mmagent.intake.limits import Limits
 from mmagent.intake.source import Source, read
 
-__all__ = ["Limits", "Source", "read", "sniff", "write_atomic"]
+__all__ = ["Limits", "Source", "inside", "read", "sniff", "write_atomic"]

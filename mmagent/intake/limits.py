@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmagent.errors import IntakeError
 
@@ -42,6 +42,10 @@ class Limits:
                 f"{name}: {value:,} {_UNITS[field]}, the limit is {limit:,}; "
                 f"make it smaller, or allow it with limits=Limits({field}=...)"
             )
+
+    def less(self, decoded: int) -> Limits:
+        """What is left for the next file of a call after one that became `decoded` bytes."""
+        return replace(self, decoded_bytes=self.decoded_bytes - decoded)
 
 
 DEFAULT = Limits()

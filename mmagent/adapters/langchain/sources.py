@@ -13,29 +13,36 @@ from typing import cast
 
 from mmagent.adapters.langchain.store import PREFIX, MediaStore
 from mmagent.errors import IntakeError, MediaError
-from mmagent.intake import Limits
+from mmagent.intake import Limits, inside
 from mmagent.media import Media, fits
+from mmagent.trace.redact import harmless
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SHOWN = 120
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sources:
-    """What may be read: handles of `store`, URLs on `hosts`, files inside `folders`; data URIs always, within `limits`."""
+    """What may be read: handles of `store`, URLs on `hosts`, files inside `folders`; data URIs always, within `limits`.
+
+    `counted`: `limits.decoded_bytes` is for all that is opened together, not for each.
+    """
 
     store: MediaStore | None = None
     hosts: Sequence[str] = ()
     folders: Sequence[str | Path] = ()
     limits: Limits | None = None
+    counted: bool = False
 
     def open(self, reference: str, kind: type[Media] = Media) -> Media:
         """The medium that a reference names, as a `kind`; IntakeError says what was refused and how to allow it."""
         if reference.startswith(PREFIX):
             return self._held(reference, kind)
-        if reference[:5].lower() == "data:" or _URL.match(reference):
-            return kind.open(reference, hosts=self.hosts, limits=self.limits)
-        return kind.open(self._file(reference), limits=self.limits)
+        named = reference[:5].lower() == "data:" or _URL.match(reference)
+        medium = kind.open(reference if named else self._file(reference), hosts=self.hosts, limits=self.limits)
+        if self.counted:
+            self.limits = (self.limits or Limits()).less(medium.nbytes)
+        return medium
 
     def refers(self, text: str) -> bool:
         """Whether a text is a reference by its form: a handle, a data URI, a URL."""
@@ -50,18 +57,13 @@ class Sources:
         return found
 
     def _file(self, reference: str) -> Path:
-        if len(reference) > 1024 or "\0" in reference:  # most likely base64; it must not be repeated in an error
-            raise IntakeError(
-                f"a string of {len(reference):,} characters is no reference; give a handle or a data: URI"
-            )
         for folder in self.folders:
-            inside = Path(folder).resolve()
-            path = (inside / reference).resolve()  # links followed, so that none leads out
-            if path.is_relative_to(inside) and path.is_file():
+            path = inside(folder, reference)
+            if path is not None:
                 return path
         allowed = ", ".join(str(folder) for folder in self.folders) or "none"
         raise IntakeError(
-            f"no file {reference[:_SHOWN]!r} in the folders that may be read ({allowed}); "
+            f"no file {harmless(reference, longest=_SHOWN)!r} in the folders that may be read ({allowed}); "
             f"give a handle ({PREFIX}…) or a data: URI, or allow its folder with folders=[...]"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,22 +75,13 @@ class MediaTool(BaseTool):
         """The inputs and settings of a call; a string alone is the first argument."""
         named = {self.names[field]: value for field, value in {**dict(zip(self.names, words)), **given}.items()}
         ports = {port.name: port for port in self.card.inputs}
+        sources = replace(self.sources, counted=True)
         inputs = {
-            name: self._value(ports[name], value)
+            name: _value(ports[name], value, sources)
             for name, value in named.items()
             if name in ports and value is not None
         }
         return inputs, {name: value for name, value in named.items() if name not in ports}
-
-    def _value(self, port: Port, value: str | list[str]) -> Media | list[Media]:
-        if isinstance(value, list):
-            return [self._medium(port, item) for item in value]
-        return self._medium(port, value)
-
-    def _medium(self, port: Port, value: str) -> Media:
-        if port.modality == "text" or (port.modality == ANY and not self.sources.refers(value)):
-            return Text(value)
-        return self.sources.open(value, Media if port.modality == ANY else modality(port.modality))
 
     def _answer(self, made: Mapping[str, Any]) -> tuple[str | list[dict[str, Any]], Any]:
         found = outputs(self.card, made)
@@ -160,6 +152,18 @@ def as_tool(
         seed=seed,
         **options,
     )
+
+
+def _value(port: Port, value: str | list[str], sources: Sources) -> Media | list[Media]:
+    if isinstance(value, list):
+        return [_medium(port, item, sources) for item in value]
+    return _medium(port, value, sources)
+
+
+def _medium(port: Port, value: str, sources: Sources) -> Media:
+    if port.modality == "text" or (port.modality == ANY and not sources.refers(value)):
+        return Text(value)
+    return sources.open(value, Media if port.modality == ANY else modality(port.modality))
 
 
 def _description(card: Card) -> str:

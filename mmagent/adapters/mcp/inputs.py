@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, cast
+from urllib.parse import unquote
 
 from mmagent.adapters.mcp.held import Shelter
 from mmagent.adapters.mcp.labels import NAMED, SCHEME
 from mmagent.adapters.mcp.offer import SEED, Offer
 from mmagent.card import ANY, Port, Scalar, Setting
 from mmagent.errors import CardError, IntakeError
-from mmagent.intake import Limits
+from mmagent.intake import Limits, inside
 from mmagent.media import MODALITIES, Media, Text, fits, modality
 
+_FILE = re.compile(r"file:(//(localhost)?(?=/))?", re.IGNORECASE)
+"""What of a `file:` URI comes before its path."""
+_SEED = Setting(SEED, "int")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Door:
-    """What a caller may name: data URIs, what `held` keeps, files below `root` if there is one; all within `limits`."""
+    """What one call may name: data URIs, what `held` keeps, files below `root` if there is one.
+
+    `limits` are what is left: its decoded bytes are for all that the call names together, not for each.
+    """
 
     held: Shelter
     root: Path | None
@@ -38,6 +46,17 @@ class Door:
             return self.text(value, port.name)
         if not isinstance(value, str):
             raise CardError(f"argument {port.name} is the address of {port.modality}, not {_shown(value)}")
+        medium = self._opened(value, port)
+        if medium is not None:
+            self.limits = self.limits.less(medium.nbytes)
+            return medium
+        if port.modality == ANY:
+            return self.text(value, port.name)
+        files = "a path below its root" if self.root else "a path, if it is started with --root"
+        raise IntakeError(f"argument {port.name} is a data: URI, an address that this server gave, or {files}")
+
+    def _opened(self, value: str, port: Port) -> Media | None:
+        """The medium at an address; None if it is none."""
         kind = Media if port.modality == ANY else modality(port.modality)
         if value.startswith(SCHEME):
             held = self.held.get(value)
@@ -45,28 +64,11 @@ class Door:
             return own.decode(held.data, held.name, self.limits)
         if value[:5].lower() == "data:":
             return _named(value, port, kind).open(value, limits=self.limits)
-        path = self._path(value)
-        if path is not None:
-            return kind.open(path, limits=self.limits)
-        if port.modality == ANY:
-            return self.text(value, port.name)
-        files = "a path below its root" if self.root else "a path, if it is started with --root"
-        raise IntakeError(f"argument {port.name} is a data: URI, an address that this server gave, or {files}")
-
-    def _path(self, value: str) -> Path | None:
-        """The file of a path or `file:` URI below the root; None if it cannot be one. IntakeError if it lies elsewhere."""
-        if self.root is None or len(value) > 1024 or "\0" in value:
+        if self.root is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-            value = unquote(parts.path)
-        elif "://" in value:
-            return None
-        root = self.root.resolve()
-        path = (root / value).resolve()  # so that neither `..` nor a link leads out of it
-        if not path.is_relative_to(root):
-            raise IntakeError(f"{value} is not below the server's root; copy the file there, or send it as a data: URI")
-        return path if path.is_file() else None
+        file = _FILE.match(value)
+        path = inside(self.root, unquote(value[file.end() :]) if file else value)
+        return kind.open(path, limits=self.limits) if path is not None else None
 
 
 def _named(uri: str, port: Port, kind: type[Media]) -> type[Media]:
@@ -99,20 +101,14 @@ def read_arguments(
         else:
             raise CardError(f"argument {name} is a list, not {_shown(value)}")
     chosen = {name: _scalar(given[name], settings[name], offer.name) for name in settings if name in given}
-    seed = given.get(SEED, 0) if offer.seeded else 0
-    return inputs, chosen, _whole(seed)
+    seed = _scalar(given.get(SEED, 0) if offer.seeded else 0, _SEED, offer.name)
+    return inputs, chosen, cast(int, seed)
 
 
 def _scalar(value: object, setting: Setting, owner: str) -> Scalar:
     if setting.type == "int" and isinstance(value, float) and value.is_integer():
         value = int(value)  # JSON does not tell them apart
     return setting.check(value, owner)
-
-
-def _whole(seed: object) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise CardError(f"argument {SEED} is a whole number, not {_shown(seed)}")
-    return seed
 
 
 def _shown(value: object) -> str:

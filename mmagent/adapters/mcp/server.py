@@ -66,7 +66,7 @@ class McpServer:
         self._library = Library(registry).extended()
         self._load_settings = load_settings
         self.held = Shelter(hold)
-        self._door = Door(self.held, Path(root) if root is not None else None, limits or Limits())
+        self._root, self._limits = Path(root) if root is not None else None, limits or Limits()
         offers = [self._offer(self._name(item)) for item in tools] if tools or agent else self._everything()
         if agent is not None:
             offers.append(Offer(ASK, (), seeded=True))
@@ -133,7 +133,7 @@ class McpServer:
     async def _list_tools(self, ctx: ServerRequestContext[Any], params: object) -> types.ListToolsResult:
         from mcp import types
 
-        paths = self._door.root is not None
+        paths = self._root is not None
         return types.ListToolsResult(tools=[as_tool(item, paths) for item in self.offers.values()])
 
     async def _list_resources(self, ctx: ServerRequestContext[Any], params: object) -> types.ListResourcesResult:
@@ -184,7 +184,8 @@ class McpServer:
     ) -> list[types.ContentBlock]:
         from anyio import to_thread
 
-        inputs, settings, seed = await to_thread.run_sync(read_arguments, offer, given, self._door)
+        door = Door(self.held, self._root, self._limits)
+        inputs, settings, seed = await to_thread.run_sync(read_arguments, offer, given, door)
         writer = Writer(self.held, self._inline)
         if offer.card is ASK and self._agent is not None:
             await ask(self._agent, inputs, seed, writer, ctx)
