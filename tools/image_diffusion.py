@@ -65,11 +65,10 @@ class ImageDiffusion(
         """Read the weights."""
         self._diffuser.load()
         vae = getattr(self._diffuser.pipe, "vae", None)
-        self._look = LatentColours(vae) if vae is not None else None
+        self._diffuser.look = LatentColours(vae) if vae is not None else None
 
     def unload(self) -> None:
         """Give the memory back."""
-        self._look = None
         self._diffuser.unload()
 
     def run(
@@ -108,7 +107,7 @@ class ImageDiffusion(
         self._diffuser.layout.check_size(height, width)
         options = self._blank(height, width) if image is None else self._start(task, image, mask, height, width)
         made = self._diffuser.run(
-            ctx, asked, task=task, steps=steps, guidance=guidance, scheduler=scheduler, look=self._look,
+            ctx, asked, task=task, steps=steps, guidance=guidance, scheduler=scheduler,
             output_type="pil", strength=strength, **options,
         )  # fmt: skip
         if any(getattr(made, "nsfw_content_detected", None) or ()):

@@ -86,7 +86,7 @@ class ClipDiffuser(Diffuser):
         known = defaults(self.pipe)
         if not any(name in known for name in FRAMES):
             raise ModelError(f"{self.model} is a {type(self.pipe).__name__}, which makes no video; name one that does")
-        self._colours = ClipColours(self.pipe)
+        self.look = ClipColours(self.pipe)
 
     def clip(
         self,
@@ -113,7 +113,7 @@ class ClipDiffuser(Diffuser):
                 options["image"] = image.pil("RGB")
             try:
                 made = self.run(
-                    ctx, told, task=task, steps=steps, guidance=guidance, scheduler=scheduler, look=self._colours,
+                    ctx, told, task=task, steps=steps, guidance=guidance, scheduler=scheduler,
                     output_type="np", **options, **size,
                 )  # fmt: skip
             except NameError as error:

@@ -51,6 +51,8 @@ class Diffuser:
         self._tasks: dict[str, Any] = {}
         self._stored: Embedding | None = None
         self._layout: Layout | None = None
+        self.look: Look | None = None
+        """Makes the previews of `run`; whoever loads the pipeline may set it."""
 
     def load(self) -> None:
         """Read the weights. ModelError, Offline or MissingExtra says what is wrong, and what to do about it."""
@@ -67,7 +69,7 @@ class Diffuser:
         with self._lock:
             import torch
 
-            self._pipe = self._pattern = self._stored = self._layout = None
+            self._pipe = self._pattern = self._stored = self._layout = self.look = None
             self._tasks = {}
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -132,14 +134,13 @@ class Diffuser:
         steps: int | None = None,
         guidance: float | None = None,
         scheduler: str = "",
-        look: Look | None = None,
         **options: Any,
     ) -> Any:
         """Run the pipeline once and return its output object, `.images`, `.frames` or `.audios`.
 
         `task` picks the pipeline of a family (None: the checkpoint's own). `steps`, `guidance` and `scheduler` (a
-        class name) are the pipeline's own unless given. Progress is told after each step, with what `look` makes of
-        the latents as preview, and there a cancelled call ends. `options` go to the pipeline as they are; those that
+        class name) are the pipeline's own unless given. Progress is told after each step, with what `self.look` makes
+        of the latents as preview, and there a cancelled call ends. `options` go to the pipeline as they are; those that
         are None are left to it. Draws from `ctx.seed`.
         """
         with self._lock:
@@ -168,7 +169,7 @@ class Diffuser:
             try:
                 with modest():
                     return pipe(
-                        **told, **given, **_listener(known, ctx, total, look), generator=self.generator(ctx.seed)
+                        **told, **given, **_listener(known, ctx, total, self.look), generator=self.generator(ctx.seed)
                     )
             finally:
                 pipe.scheduler = self._pattern  # which never runs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,9 @@ def options(family: str, **more: Any) -> dict[str, Any]:
     return {"height": 32, "width": 32, "output_type": "np", **binning, **more}
 
 
-def painted(diffuser: Diffuser, ctx: Any, asked: Conditioning = CAT, **more: Any) -> Any:
+def painted(diffuser: Diffuser, ctx: Any, asked: Conditioning = CAT, look: Any = None, **more: Any) -> Any:
     family = Path(diffuser.model).name
+    diffuser.look = look
     return diffuser.run(ctx, asked, **options(family, **{"steps": 3, **more})).images[0]
 
 
@@ -278,7 +281,10 @@ def test_it_is_loaded_again_after_unload(folder: Callable[[str], Path], listen: 
         _ = mine.pipe
     mine.load()
     first = painted(mine, listen())
+    network, mine.look = weakref.ref(mine.pipe.vae), LatentColours(mine.pipe.vae)
     mine.unload()
+    gc.collect()
+    assert network() is None, "nothing holds the weights"
     with pytest.raises(ModelError, match="not loaded"):
         painted(mine, listen())
     mine.load()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -238,6 +240,15 @@ def test_what_cannot_be_made_is_said(tool: Load, folder: Callable[[str], str], l
         tool("animatediff").run(listen(), prompt_embeds=short, negative_prompt_embeds=long, frames=3)
     with pytest.raises(ValueError, match="divisible by 16"):
         tool("wan").run(listen(), prompt=RED, width=10, height=16)
+
+
+def test_unloaded_it_holds_no_weights(folder: Callable[[str], str]) -> None:
+    film: Any = registry.find("video-diffusion.v1").make({"model": folder("text-to-video-sd")})
+    film.load()
+    parts = [weakref.ref(part) for part in (film._diffuser.pipe.vae, film._diffuser.pipe.unet)]
+    film.unload()
+    gc.collect()
+    assert [part() for part in parts] == [None, None]
 
 
 def test_a_pipeline_for_pictures_is_refused(tmp_path: Path) -> None:
