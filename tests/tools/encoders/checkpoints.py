@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mmagent import Card
 from mmagent.registry import registry
 from tests.tools.encoders.families import Made, torch
@@ -57,3 +59,19 @@ def fresh(name: str, /, **settings: object) -> Any:
 def loaded(name: str, /, **settings: object) -> Any:
     """A tool with these settings, loaded once for all tests."""
     return fresh(name, **settings)
+
+
+def threads(model: Any, call: Callable[[], object]) -> set[int]:
+    """How many threads a model's passes take, of three that the process has on as many processors."""
+    seen = set[int]()
+    hook = model.register_forward_hook(lambda *_: seen.add(torch.get_num_threads()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OMP_NUM_THREADS", raising=False)
+        patch.setattr("mmagent.checkpoint.threads.usable", lambda: 3)
+        torch.set_num_threads(3)
+        try:
+            call()
+        finally:
+            torch.set_num_threads(1)
+            hook.remove()
+    return seen

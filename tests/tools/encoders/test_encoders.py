@@ -12,8 +12,7 @@ import pytest
 
 from mmagent import Audio, Image, Text, Video
 from mmagent.errors import ModelError
-from tests.tools.encoders.checkpoints import Folders, card_of, fresh, loaded, pickled
-from tests.tools.encoders.families import torch
+from tests.tools.encoders.checkpoints import Folders, card_of, fresh, loaded, pickled, threads
 
 if TYPE_CHECKING:
     from tests.tools.conftest import Listener
@@ -130,15 +129,7 @@ def test_the_cost_of_a_large_encoder_is_that_of_its_layers(folders: Folders, tmp
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_a_processor_is_left_free(folders: Folders, ctx: Listener, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    tool, seen = fresh(name, model=str(folders(OWN[name]))), set[int]()
+def test_a_processor_is_left_free(folders: Folders, ctx: Listener, name: str) -> None:
+    tool = loaded(name, model=str(folders(OWN[name])))
     model = tool._encode if hasattr(tool, "_encode") else getattr(tool._tower, "tower", tool._tower).model
-    model.register_forward_hook(lambda *_: seen.add(torch.get_num_threads()))
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("mmagent.checkpoint.threads.usable", lambda: 3)
-    torch.set_num_threads(3)
-    try:
-        run(tool, ctx)
-    finally:
-        torch.set_num_threads(1)
-    assert seen == {2}
+    assert threads(model, lambda: run(tool, ctx)) == {2}

@@ -17,7 +17,7 @@ from mmagent import Points, Preset
 from mmagent.conformance import check as conform
 from mmagent.errors import MediaError, ModelError
 from mmagent.registry import registry
-from tests.tools.encoders.checkpoints import card_of, loaded
+from tests.tools.encoders.checkpoints import card_of, loaded, threads
 from tests.tools.encoders.families import (
     torch,
 )
@@ -118,6 +118,10 @@ def test_it_is_the_published_network(folders: dict[str, Path], name: str) -> Non
     np.testing.assert_allclose(pooled.array[0], whole, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(states.array[:, :64], local, rtol=1e-3, atol=1e-3)
     assert np.array_equal(states.array[:, 64:], np.repeat(pooled.array, len(points.array), 0))
+
+
+def test_a_processor_is_left_free(whole: Any) -> None:
+    assert threads(whole._network, lambda: whole.run(cloud())) == {2}
 
 
 @settings(max_examples=20, deadline=None)

@@ -13,7 +13,7 @@ import pytest
 from mmagent import Embedding, Engine, GraphBuilder, Image, Video
 from mmagent.errors import ModelError
 from mmagent.registry import registry
-from tests.tools.encoders.checkpoints import card_of, fresh, loaded
+from tests.tools.encoders.checkpoints import card_of, fresh, loaded, threads
 from tests.tools.encoders.families import (
     SIGHT,
     tf,
@@ -94,6 +94,8 @@ def test_tubelets_are_those_that_the_library_gives(videomae: Path, ctx: Any, lay
     made = loaded(TOOL, model=str(videomae), layer=layer).run(video, ctx)
     assert np.array_equal(made.array, states[0].numpy())
     if layer == -1:
+        tool = loaded(TOOL, model=str(videomae))
+        assert threads(tool._tower.model, lambda: tool.run(video, ctx)) == {2}  # one of three processors is left free
         pooled = loaded(TOOL, model=str(videomae), output="pooled").run(video, ctx)
         assert np.allclose(pooled.array, states.mean(1).numpy(), atol=1e-6)
 
