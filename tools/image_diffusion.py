@@ -102,8 +102,9 @@ class ImageDiffusion(
             raise ValueError("image-diffusion: mask and strength say what to do with image; give it too")
         if strength is not None and not 0 < strength <= 1:
             raise ValueError(f"image-diffusion: strength is above 0 and at most 1, not {strength}")
-        if strength is not None and steps is not None and int(strength * steps) < 1:
-            raise ValueError(f"image-diffusion: of {steps} steps, strength {strength} leaves none; raise one of them")
+        n_steps = self._diffuser.n_steps(task) if steps is None else steps
+        if strength is not None and n_steps is not None and int(strength * n_steps) < 1:
+            raise ValueError(f"image-diffusion: of {n_steps} steps, strength {strength} leaves none; raise one of them")
         self._diffuser.layout.check_size(height, width)
         options = self._blank(height, width) if image is None else self._start(task, image, mask, height, width)
         made = self._diffuser.run(

@@ -20,6 +20,7 @@ from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.layout import INDEX, layout
 from mmagent.diffusion.tasks import Task
 from mmagent.errors import MissingExtra, ModelError
+from mmagent.intake.video import FASTEST
 from mmagent.media import Image, Video
 
 if TYPE_CHECKING:
@@ -102,6 +103,10 @@ class ClipDiffuser(Diffuser):
         **size: int | None,
     ) -> Video:
         """Make a clip, from a picture where one is given; `fps` is what the family was trained on unless given."""
+        if frames is not None and frames < 1:
+            raise ValueError(f"{self._owner}: frames is 1 or more, not {frames}")
+        if fps is not None and not 0 < fps <= FASTEST:
+            raise ValueError(f"{self._owner}: fps is a number above 0 and at most {FASTEST:g}, not {fps}")
         with self.lock:
             known = defaults(self.pipe)
             task: Task | None = "image" if image is not None and "image" not in known else None
@@ -150,6 +155,8 @@ class ClipDiffuser(Diffuser):
         told = next((name for name in TOLD_RATE if name in known), None)
         if told is not None:
             found[told] = round(self.rate if fps is None else fps)
+            if not found[told]:
+                raise ValueError(f"{type(self.pipe).__name__} is told whole frames a second, 1 or more, not {fps}")
         if "mask_feature" in known and asked.prompt_embeds is not None:
             found["mask_feature"] = False  # Latte would cut by a mask of its own making; see `as_told`
         return found

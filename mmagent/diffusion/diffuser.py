@@ -12,7 +12,7 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.context import Context
-from mmagent.diffusion.conditioning import Conditioning, Encoded, arguments, defaults, encode, null
+from mmagent.diffusion.conditioning import POOLED, Conditioning, Encoded, arguments, defaults, encode, null
 from mmagent.diffusion.layout import NULL, Layout, layout_of
 from mmagent.diffusion.loading import load_pipeline
 from mmagent.diffusion.schedulers import fresh
@@ -175,12 +175,20 @@ class Diffuser:
                 pipe.scheduler = self._pattern  # which never runs
 
     def _check_width(self, asked: Conditioning) -> None:
-        for name in ("prompt_embeds", "negative_prompt_embeds"):
-            given: Embedding | None = getattr(asked, name)
-            if given is not None and self.layout.width not in (None, given.array.shape[1]):
-                raise ModelError(
-                    f"{self.model} takes {name} {self.layout.width} wide, not {given.array.shape[1]} ({given.space})"
-                )
+        widths = {"prompt_embeds": self.layout.width, POOLED: self.layout.pooled}
+        for name, width in widths.items():
+            for port in (name, f"negative_{name}"):
+                self._check(port, getattr(asked, port), width)
+
+    def _check(self, port: str, given: Embedding | None, width: int | None) -> None:
+        """ModelError if an embedding has not the width that the checkpoint takes there."""
+        if given is not None and width not in (None, given.array.shape[1]):
+            raise ModelError(f"{self.model} takes {port} {width} wide, not {given.array.shape[1]} ({given.space})")
+
+    def n_steps(self, task: Task | None = None) -> int | None:
+        """How many steps the pipeline for a task takes unless told otherwise."""
+        found = defaults(self.pipe if task is None else self.task(task)).get("num_inference_steps")
+        return found if isinstance(found, int) else None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """What the pipeline's own text encoders make of texts."""

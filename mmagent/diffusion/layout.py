@@ -55,7 +55,8 @@ class Layout:
     def width(self) -> int | None:
         """D of its prompt embeddings `[L, D]`."""
         found = next((self.denoiser[key] for key in _WIDTHS if self.denoiser.get(key) is not None), None)
-        return found if isinstance(found, int) else next(iter(found), None) if isinstance(found, list) else None
+        found = next(iter(found), None) if isinstance(found, list) else found
+        return found if isinstance(found, int) else None
 
     @property
     def tokens(self) -> int | None:

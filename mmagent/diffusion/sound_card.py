@@ -49,18 +49,25 @@ def _heard(found: Layout, voice: Mapping[str, Any] | None) -> dict[str, Scalar]:
     return {name: value for name, value in known.items() if isinstance(value, int)}
 
 
-def _input(port: Port, space: str, found: Layout) -> Port:
+def embedding_sizes(found: Layout, port: str) -> dict[str, Any]:
+    """Tokens and width of the embeddings that a sound pipeline takes at a port, where it does so in its own way."""
     first, second = (found.configs.get(name, {}) for name in ("text_encoder", "text_encoder_2"))
-    sizes: dict[str, Any] = {}
-    if port.name in EMBEDS and found.pipeline.startswith("AudioLDM2"):
-        sizes = {"width": second.get("d_model")}
-    elif port.name in EMBEDS and found.pipeline.startswith(("AudioLDM", "MusicLDM")):
-        sizes = {"tokens": 1, "width": first.get("projection_dim", 512)}
-    elif port.name in EMBEDS and found.pipeline.startswith("StableAudio"):
-        sizes = {"width": first.get("d_model")}
-    elif port.name.endswith(GENERATED):
+    if port in EMBEDS and found.pipeline.startswith("AudioLDM2"):
+        return {"width": second.get("d_model")}
+    if port in EMBEDS and found.pipeline.startswith(("AudioLDM", "MusicLDM")):
+        return {"tokens": 1, "width": first.get("projection_dim", 512)}
+    if port in EMBEDS and found.pipeline.startswith("StableAudio"):
+        return {"width": first.get("d_model")}
+    if port.endswith(GENERATED):
         speaker = found.configs.get("language_model", {})
-        sizes = {"tokens": speaker.get("max_new_tokens"), "width": speaker.get("n_embd"), "space": f"{space}.generated"}
+        return {"tokens": speaker.get("max_new_tokens"), "width": speaker.get("n_embd")}
+    return {}
+
+
+def _input(port: Port, space: str, found: Layout) -> Port:
+    sizes = embedding_sizes(found, port.name)
+    if port.name.endswith(GENERATED):
+        sizes["space"] = f"{space}.generated"
     if not sizes:
         return port
     kept = {key: value for key, value in port.constraints.items() if key not in ("tokens", "width")}

@@ -13,10 +13,12 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.context import Context
+from mmagent.diffusion.card import EMBEDS
 from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.preview import unscaled
-from mmagent.diffusion.sound_wires import encode_sound, sound_arguments
+from mmagent.diffusion.sound_card import embedding_sizes
+from mmagent.diffusion.sound_wires import GENERATED, encode_sound, sound_arguments
 from mmagent.errors import ModelError
 from mmagent.media import Audio, Embedding
 
@@ -93,6 +95,9 @@ class SoundDiffuser(Diffuser):
                     raise ModelError(f"{type(self.pipe).__name__} takes no generated_prompt_embeds; leave them out")
                 return Audio(self._painted(ctx, asked, seconds, options), self.rate)
             known = defaults(self.pipe)
+            ports = {name: getattr(asked, name) for name in EMBEDS}
+            for port, given in {**ports, GENERATED: generated, f"negative_{GENERATED}": negative_generated}.items():
+                self._check(port, given, embedding_sizes(self.layout, port).get("width"))
             told, embedded = sound_arguments(self, asked, options.get("guidance"), generated, negative_generated)
             embedded[next(name for name in SECONDS if name in known)] = seconds
             made = self.run(ctx, told, output_type="np", **embedded, **options)

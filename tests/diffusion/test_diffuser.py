@@ -194,6 +194,10 @@ def test_what_the_pipeline_does_not_take_is_told(diffuser: Load, listen: Any) ->
     narrow = Conditioning(prompt_embeds=Embedding(np.zeros((16, 8)), "other.text"))
     with pytest.raises(ModelError, match=r"takes prompt_embeds 16 wide, not 8 \(other\.text\)"):
         painted(mine, listen(), narrow)
+    xl = diffuser("sdxl")
+    wide = Conditioning(prompt_embeds=mine_states(xl), pooled_prompt_embeds=Embedding(np.zeros((1, 9)), "x.pooled"))
+    with pytest.raises(ModelError, match=r"takes pooled_prompt_embeds 16 wide, not 9 \(x\.pooled\)"):
+        painted(xl, listen(), wide)
     both = Conditioning(prompt=Text("a"), negative_prompt=Text("a"), negative_prompt_embeds=mine_states(mine))
     with pytest.raises(ModelError, match="give one of them"):
         painted(mine, listen(), both)

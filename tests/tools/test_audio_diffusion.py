@@ -162,6 +162,18 @@ def test_audioldm_2_makes_the_second_embedding_of_the_first(tool: Load, listen: 
         tool("spectrogram").run(listen(), prompt=RED, generated_prompt_embeds=generated(sound, RED.text))
 
 
+@pytest.mark.parametrize("family", ["audioldm2", "audioldm", "stable-audio"])
+def test_embeddings_of_another_width_are_refused(family: str, tool: Load, listen: Listen) -> None:
+    narrow = Embedding(np.zeros((1, 7)), "other.text")
+    for given in ({"prompt_embeds": narrow}, {"prompt": RED, "negative_prompt_embeds": narrow}):
+        with pytest.raises(ModelError, match=r"prompt_embeds 32 wide, not 7 \(other\.text\)"):
+            tool(family).run(listen(), **given)
+    if family == "audioldm2":
+        (red,) = tool(family).condition([RED.text])
+        with pytest.raises(ModelError, match="generated_prompt_embeds 16 wide, not 7"):
+            tool(family).run(listen(), prompt_embeds=red, generated_prompt_embeds=narrow)
+
+
 def test_states_that_do_not_count_change_nothing(tool: Load, listen: Listen) -> None:
     sound = tool("audioldm2")
     (red,) = sound.condition([RED.text])

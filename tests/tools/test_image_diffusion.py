@@ -157,6 +157,8 @@ def test_what_a_picture_is_needed_for_is_told(painter: Any, ctx: Any) -> None:
         mine.run(ctx, prompt=CAT, image=scene(), strength=1.5)
     with pytest.raises(ValueError, match=r"of 4 steps, strength 0\.2 leaves none"):
         mine.run(ctx, prompt=CAT, image=scene(), strength=0.2, steps=4)
+    with pytest.raises(ValueError, match=r"of 50 steps, strength 0\.01 leaves none"):
+        mine.run(ctx, prompt=CAT, image=scene(), strength=0.01)
     with pytest.raises(ModelError, match="no pipeline like PixArtAlphaPipeline that starts from a picture"):
         painter("pixart").run(ctx, prompt=CAT, image=scene())
 

@@ -238,6 +238,11 @@ def test_what_cannot_be_made_is_said(tool: Load, folder: Callable[[str], str], l
     with pytest.raises(ModelError, match=r"only in one length"):
         short, long = (Embedding(np.zeros((n, 16)), "s") for n in (3, 4))
         tool("animatediff").run(listen(), prompt_embeds=short, negative_prompt_embeds=long, frames=3)
+    for told, reason in (({"fps": 0.0}, "fps is a number above 0"), ({"frames": 0}, "frames is 1 or more, not 0")):
+        with pytest.raises(ValueError, match=reason):
+            tool("wan").run(listen(), prompt=RED, **{**SETTINGS["wan"], **told})
+    with pytest.raises(ValueError, match=r"told whole frames a second, 1 or more, not 0\.3"):
+        tool("ltx").run(listen(), prompt=RED, fps=0.3, **SETTINGS["ltx"])
     with pytest.raises(ValueError, match="divisible by 16"):
         tool("wan").run(listen(), prompt=RED, width=10, height=16)
 
