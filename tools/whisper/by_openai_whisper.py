@@ -72,6 +72,7 @@ def _watching(model: Any, account: Account) -> Iterator[None]:
         return decode(mel, options)
 
     n_threads = torch.get_num_threads()
+    hooked = [(block.cross_attn, dict(block.cross_attn._forward_hooks)) for block in model.decoder.blocks]
     model.decode = begin
     hook = model.decoder.register_forward_pre_hook(lambda *_: account.ctx.check())
     try:
@@ -79,5 +80,8 @@ def _watching(model: Any, account: Account) -> Iterator[None]:
     finally:
         hook.remove()
         del model.decode
+        for attention, hooks in hooked:  # a call that stops while words are timed leaves the library's own behind
+            attention._forward_hooks.clear()
+            attention._forward_hooks.update(hooks)
         if torch.get_num_threads() != n_threads:  # numba, which times words, sets them to all processors
             torch.set_num_threads(n_threads)

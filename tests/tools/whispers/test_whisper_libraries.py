@@ -247,6 +247,24 @@ def test_a_call_stops_at_every_look_and_leaves_the_model_as_it_was(
     assert whisper.run(LONG, listen(), language="de") == whole
 
 
+def test_a_call_that_stops_while_words_are_timed_leaves_the_model_as_it_was(
+    tool: Tool, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whisper.model import MultiHeadAttention
+
+    def check() -> None:
+        if not MultiHeadAttention.use_sdpa:  # as the library has it while it times words
+            raise Cancelled("as the test asked")
+
+    stopping = listen()
+    monkeypatch.setattr(stopping, "check", check)
+    whisper = tool("OpenAI", "openai-whisper")
+    whole = whisper.run(LONG, listen(), language="de", timestamps="word")
+    with pytest.raises(Cancelled):
+        whisper.run(LONG, stopping, language="de", timestamps="word")
+    assert whisper.run(LONG, listen(), language="de", timestamps="word") == whole
+
+
 def test_a_call_of_faster_whisper_stops_before_a_window_in_which_it_hears_nothing(tool: Tool, listen: Listen) -> None:
     account = part("account").Account(listen(cancel_at=1), 30.0)
     view = part("by_faster_whisper")._watched(tool("CTranslate2", "faster-whisper")._listener._model, account)
