@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -147,6 +150,7 @@ def test_the_key_is_the_engines_own(log: Path, tmp_path: Path) -> None:
     engine = Engine()
     made = engine.run(graph.checked(), {"image": shade(51)}, registry=graph.registry).outputs["rows"]
     engine.close()
+    assert isinstance(made, Embedding)
     with features(log, tmp_path, dtype="float32") as found:
         packed = found.embedding(shade(51))
     assert packed.digest == made.digest and packed.space == made.space
@@ -178,6 +182,40 @@ def test_parts_of_several_processes_are_read_together(log: Path, tmp_path: Path)
     with features(log, tmp_path) as found:
         assert shade(1) in found and shade(2) in found
     assert calls(log).count("run") == 2
+
+
+FORK = """
+    import os, sys, numpy as np
+    from mmagent.errors import ModelError
+    from mmagent.training.shards.packed import Kept, Packed
+
+    def make():
+        return Kept({"states": np.ones((2, 2), "float32")}, {})
+
+    packed = Packed(sys.argv[1], {"tool": "x"})
+    packed.of("a", make)
+    packed.flush()
+    child = os.fork()
+    if not child:
+        assert packed.of("a", make).arrays["states"].sum() == 4
+        try:
+            packed.of("b", make)
+        except ModelError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    packed.of("c", make)
+    packed.close()
+    print(sorted(Packed(sys.argv[1], {"tool": "x"})._reader))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_worker_reads_and_does_not_write_into_its_parents_part(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(FORK), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, kept = done.stdout.splitlines()
+    assert "is packed by the process that this one was forked from" in said and kept == "['a', 'c']"
 
 
 def test_numbers_that_float16_cannot_hold_are_refused(log: Path, tmp_path: Path) -> None:

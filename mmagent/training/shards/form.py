@@ -116,7 +116,7 @@ def entries(path: Path, digest: str) -> tuple[dict[str, Entry], int]:
 def _size(path: Path, digest: str) -> int:
     try:
         with path.open("rb") as file:
-            if file.read(ALIGN) != shard_head(digest):
+            if not shard_head(digest).startswith(file.read(ALIGN)):  # a head cut short holds no arrays
                 raise ModelError(f"{path} is no shard of these features; delete its part and pack it again")
         return path.stat().st_size
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ class Packed:
         self.folder, self.made, self.part, self.every = Path(folder), dict(made), part, every
         self._reader = Reader(folder, made)
         self._writer: Writer | None = None
+        self._process = 0
         self._waiting: dict[str, tuple[Kept, form.Entry]] = {}
         self._lock = threading.RLock()
 
@@ -64,8 +66,15 @@ class Packed:
             found = self.get(key)
             if found is not None:
                 return found
+            if self._writer is not None and self._process != os.getpid():
+                # The lock of the part, and what is buffered for it, are the parent's too.
+                raise ModelError(
+                    f"{self.folder} is packed by the process that this one was forked from, and a record is missing; "
+                    "pack everything before workers begin, or give each a part of its own"
+                )
             made = make()
             if self._writer is None:
+                self._process = os.getpid()
                 self._writer = Writer(self.folder, self.made, part=self.part, every=self.every)
             entry = self._writer.put(key, made.arrays, made.facts)
             if entry is None:  # a part of this name was written to after it was read
