@@ -116,20 +116,19 @@ def test_llava_reads_films_and_sounds_by_their_own_placeholders(tmp_path: Path, 
 def test_llava_tells_the_line_of_a_bad_entry(llava: Any) -> None:
     good = {"image": "a.png", "conversations": said("<image>\nWhat?", "A square.")}
     found = llava(good, {"image": "a.png"}, {**good, "image": "c.png"}, {**good, "image": "../llava.json"}, [], good)
+    text = found._elements.path.read_text().splitlines()
     reasons = []
-    for index in range(1, 5):
+    for index, begins in ((1, "{"), (2, "{"), (3, "{"), (4, "[")):
         with pytest.raises(BadRecord) as caught:
             found[index]
         reasons.append(caught.value.reason)
-        line = int(caught.value.place.rsplit(":", 1)[1])
-        assert (tmp := found._elements.path.read_text().splitlines()[line - 1].strip()).startswith(("{", "["))
-        assert tmp
+        assert text[int(caught.value.place.rsplit(":", 1)[1]) - 1].strip().startswith(begins)
     assert reasons[0] == "conversations: Field required" and "no media file" in reasons[1]
     assert "lies outside" in reasons[2] and "object" in reasons[3]
     assert found[5].turns == found[0].turns
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1, 2", "[1 2]", "nothing", "[" * 100_000, "[{]"])
+@pytest.mark.parametrize("text", ["", "{}", "[1, 2", "[1,", "[1 2]", "nothing", "[" * 100_000, "[{]"])
 def test_a_file_that_is_no_json_array_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(IntakeError, match=r"a\.json"):
         Llava(put(tmp_path / "a.json", text), tmp_path)

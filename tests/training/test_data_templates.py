@@ -78,7 +78,7 @@ def test_values_are_words_whatever_they_contain(text: str) -> None:
 
 
 def test_holes_in_values_are_not_filled() -> None:
-    values = {"media": PICTURE, "question": "{media}{answer->media} <image>", "answer": "{caption}"}
+    values: dict[str, Value] = {"media": PICTURE, "question": "{media}{answer->media} <image>", "answer": "{caption}"}
     record = Template.load("vqa").record(values, 0)
     assert [item.place for item in record.media] == ["a.png"]
     assert record.turns[1].parts == (Words("{caption}", True),)
@@ -115,7 +115,7 @@ def test_a_value_that_is_missing_is_named() -> None:
     with pytest.raises(IntakeError, match="there is no value 'question'; there are media"):
         Template.load("vqa").record({"media": PICTURE})
     with pytest.raises(IntakeError, match="needs a list of mappings as value 'rounds'"):
-        Template.load("dialogue").record({"media": PICTURE, "rounds": ["What?"]})  # type: ignore[dict-item]  # a mistake
+        Template.load("dialogue").record({"media": PICTURE, "rounds": ["What?"]})  # type: ignore[list-item]  # a mistake
     with pytest.raises(IntakeError, match="'answer' is int, neither words nor a medium"):
         Template.load("vqa").record({**VALUES, "answer": 3})  # type: ignore[dict-item]  # a mistake
 

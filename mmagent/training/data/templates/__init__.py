@@ -106,9 +106,10 @@ class Template:
                 turns.append(_turn(item, values))
                 continue
             rounds = values.get(item.name)
-            if not isinstance(rounds, Sequence) or not all(isinstance(one, Mapping) for one in rounds):
-                raise IntakeError(f"template {self.name} needs a list of mappings as value {item.name!r}")
-            turns += [_turn(line, {**values, **one}) for one in rounds for line in item.lines]
+            for one in rounds if isinstance(rounds, Sequence) else (rounds,):
+                if not isinstance(one, Mapping):
+                    raise IntakeError(f"template {self.name} needs a list of mappings as value {item.name!r}")
+                turns += [_turn(line, {**values, **one}) for line in item.lines]
         return Record(self.kind, tuple(turns), answers=answers, place=place)
 
 
