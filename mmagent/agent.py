@@ -100,11 +100,12 @@ class Agent:
     @property
     def reasoner(self) -> Reasoner:
         """The model, found by name when it is first needed; UnknownName lists the models there are."""
-        if self._reasoner is None:
-            from mmagent.model import load_model
+        with self._lock:
+            if self._reasoner is None:
+                from mmagent.model import load_model
 
-            self._reasoner = load_model(self.model)
-        return self._reasoner
+                self._reasoner = load_model(self.model)
+            return self._reasoner
 
     @property
     def engine(self) -> Engine:

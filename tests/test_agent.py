@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +315,19 @@ def test_agents_side_by_side_do_not_mix() -> None:
 
     for number, reply in enumerate(asyncio.run(both()), 1):
         assert reply.parts == (Text(f"{number}."), draw(Text("x" * number)))
+
+
+def test_a_model_by_name_is_made_once_however_many_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    several, made = threading.Barrier(2), list[str]()
+
+    def slow(name: str) -> ScriptedReasoner:
+        made.append(name)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            several.wait(0.1)  # another one would come by now
+        return ScriptedReasoner(["Hi."])
+
+    monkeypatch.setattr("mmagent.model.load_model", slow)
+    mine = Agent("pocket", engine=Engine())
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: mine.reasoner, range(2))
+    assert one is two and made == ["pocket"]
