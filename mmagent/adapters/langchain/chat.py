@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
+from langchain_core.caches import BaseCache
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
@@ -14,7 +15,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import set_config_context
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, SkipValidation, model_validator
+from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
 from mmagent.adapters.langchain.call import Call
 from mmagent.adapters.langchain.messages import asked
@@ -61,12 +62,15 @@ class AgentChatModel(BaseChatModel):
     store: Annotated[MediaStore | None, SkipValidation] = None
     hosts: Annotated[Sequence[str], SkipValidation] = ()
     limits: Annotated[Limits | None, SkipValidation] = None
+    cache: Annotated[BaseCache | bool | None, SkipValidation] = Field(default=False, exclude=True)
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse here what each call would refuse."""
+        """Refuse here what each call would refuse, and a cache, whose keys cannot tell one agent from another."""
+        if self.cache is not False:
+            raise ConversationError("replies of an agent are not kept in LangChain's cache; leave cache out")
         sources(self.store, self.hosts, (), self.limits)
         self._policy({})
         return self
@@ -79,20 +83,6 @@ class AgentChatModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "mmagent"
-
-    @property
-    def _identifying_params(self) -> Mapping[str, Any]:
-        """What tells two of them apart in a cache of replies."""
-        library = self.agent.library
-        system = self.agent.conversation.messages[:1]
-        return {
-            "model_name": self.model_name,
-            "policy": repr(self._policy({})),
-            "stop": self.stop,
-            "look_again": self.agent.look_again,
-            "system": system[0].text if system and system[0].role == "system" else "",
-            "tools": sorted([*library.registry.added, *(graph.name for graph in library.added)]),
-        }
 
     def _resolve_model_profile(self) -> ModelProfile:
         """What it takes in: media that its model cannot see are put into words by tools."""

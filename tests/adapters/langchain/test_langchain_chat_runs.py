@@ -10,6 +10,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from langchain_core import globals
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import (
@@ -21,6 +22,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from mmagent import Agent, Context, Engine, Image, Signal, Text, tool
 from mmagent.adapters.langchain import AgentChatModel, media_of, to_block
+from mmagent.errors import ConversationError
 from mmagent.model import ScriptedReasoner
 
 Make = Callable[..., Agent]
@@ -138,10 +140,9 @@ def test_a_prompt_an_agent_and_a_parser_are_a_chain(make_agent: Make) -> None:
     assert [item.text for item in reasoner_of(agent).heard[0]] == ["Be brief.", "Draw a cat."]
 
 
-def test_a_cache_of_replies_tells_agents_apart(make_agent: Make) -> None:
-    cache = InMemoryCache()
-    agent = make_agent(turns=[["One."], ["Two."]])
-    model = AgentChatModel(agent=agent, cache=cache)
-    assert [model.invoke("Hi").text, model.invoke("Hi").text] == ["One.", "One."]
-    other = AgentChatModel(agent=make_agent("Three.", system="Be brief."), cache=cache)
-    assert other.invoke("Hi").text == "Three."
+def test_no_cache_gives_the_reply_of_another_agent(make_agent: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(globals, "_llm_cache", InMemoryCache())
+    for words in ("One.", "Two."):
+        assert AgentChatModel(agent=make_agent(words)).invoke("Hi").text == words
+    with pytest.raises(ConversationError, match="leave cache out"):
+        AgentChatModel(agent=make_agent("Yes."), cache=InMemoryCache())
