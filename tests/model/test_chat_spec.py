@@ -17,8 +17,9 @@ from mmagent.model import ChatReasoner
 from mmagent.model.chat import ChatSpec, MissingPackage, PriceSpec
 from mmagent.model.chat.failures import reason
 from mmagent.model.chat.providers import PROVIDERS, variable_of
-from mmagent.model.chat.redact import harmless, secrets_of
+from mmagent.model.chat.redact import secrets_of
 from mmagent.model.spec import read_spec
+from mmagent.trace.redact import harmless
 
 KEY = "word-that-is-the-key"
 

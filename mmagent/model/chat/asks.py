@@ -14,7 +14,7 @@ from typing import Any
 from mmagent.conversation import Policy, Signal
 from mmagent.media import Media
 from mmagent.model.chat.history import tool_name
-from mmagent.model.chat.redact import harmless
+from mmagent.trace.redact import harmless
 
 _SHOWN = 80
 _DESCRIBED = "What it should be, in one plain sentence; it is also the words for those who cannot perceive it."

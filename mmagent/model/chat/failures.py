@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from mmagent.model.chat.errors import ProviderError
-from mmagent.model.chat.redact import harmless
+from mmagent.trace.redact import harmless
 
 _NAMES: Mapping[str, str] = {
     "ContextOverflowError": "length",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from mmagent.errors import ModelError
 from mmagent.model.chat.errors import MissingPackage
-from mmagent.model.chat.redact import harmless
+from mmagent.trace.redact import harmless
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -1,4 +1,4 @@
-"""The keys that a chat model holds, and other people's messages without them."""
+"""The keys that a chat model holds, so that no message repeats them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from mmagent.trace.redact import harmless
-
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-
-__all__ = ["harmless", "secrets_of"]
 
 
 def secrets_of(model: BaseChatModel) -> tuple[str, ...]:
