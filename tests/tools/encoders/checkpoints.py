@@ -49,16 +49,19 @@ def card_of(name: str, /, **settings: object) -> Card:
 
 def fresh(name: str, /, **settings: object) -> Any:
     """A tool with these settings, loaded."""
-    kind = registry.find(name)
-    tool: Any = kind.make(kind.card.check_settings(settings))
+    tool: Any = registry.find(name).make(settings)
     tool.load()
     return tool
 
 
-@functools.cache
 def loaded(name: str, /, **settings: object) -> Any:
     """A tool with these settings, loaded once for all tests."""
-    return fresh(name, **settings)
+    return _kept(name, *sorted(registry.find(name).card.check_settings(settings).items()))
+
+
+@functools.cache
+def _kept(name: str, *settings: tuple[str, object]) -> Any:
+    return fresh(name, **dict(settings))
 
 
 def threads(model: Any, call: Callable[[], object]) -> set[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import itertools
 import json
 import shutil
 import threading
@@ -58,21 +57,14 @@ PREFIX = {"clip": 1, "clip-vision": 1, "vit": 1, "vit-msn": 1, "beit": 1, "dinov
 
 
 @pytest.mark.parametrize("name", sorted(set(SEEING) - {"mobilenet"}))
-@pytest.mark.parametrize("layer", [-1, 1])
-def test_the_states_are_those_that_the_library_gives(folders: Folders, name: str, layer: int) -> None:
+def test_the_states_are_those_that_the_library_gives(folders: Folders, name: str) -> None:
     folder, image = folders(name), picture()
     out = direct(folder)
-    states = out.last_hidden_state if layer == -1 else out.hidden_states[layer]
-    if states.ndim == 4:
-        states = states.flatten(2).transpose(1, 2)
-    every = loaded(TOOL, model=str(folder), output="all", layer=layer).run(image)
-    patches = loaded(TOOL, model=str(folder), layer=layer).run(image)
-    assert np.array_equal(every.array, states[0].numpy())
-    assert np.array_equal(patches.array, states[0, PREFIX.get(name, 0) :].numpy())
-    if name in PREFIX:
-        assert np.array_equal(
-            loaded(TOOL, model=str(folder), output="cls", layer=layer).run(image).array, every.array[:1]
-        )
+    last, first = (item[0].flatten(1).T if item.ndim == 4 else item[0] for item in (out[0], out.hidden_states[1]))
+    chosen = {"all": last, "patches": last[PREFIX.get(name, 0) :], **({"cls": last[:1]} if name in PREFIX else {})}
+    for output, states in chosen.items():
+        assert np.array_equal(loaded(TOOL, model=str(folder), output=output).run(image).array, states.numpy())
+    assert np.array_equal(loaded(TOOL, model=str(folder), output="all", layer=1).run(image).array, first.numpy())
 
 
 @pytest.mark.parametrize("name", sorted(set(SEEING) - {"ijepa", "vit-msn"}))
@@ -93,14 +85,14 @@ def test_the_projected_vector_is_the_one_that_is_compared_with_texts(folders: Fo
     assert np.allclose(made.array, getattr(features, "pooler_output", features).numpy(), atol=1e-6)
 
 
-OUTPUTS = ["patches", "all", "cls", "pooled", "projected"]
+CHOICES = [*((output, -1) for output in ("patches", "all", "cls", "pooled", "projected")), ("all", 1)]
 
 
 @pytest.mark.parametrize("name", sorted(SEEING))
 def test_what_comes_out_is_what_the_card_declares(folders: Folders, name: str) -> None:
     folder, image = folders(name), picture()
     kept = 0
-    for output, layer in itertools.product(OUTPUTS, [-1, 1]):
+    for output, layer in CHOICES:
         settings: dict[str, object] = {"model": str(folder), "output": output, "layer": layer}
         try:
             (port,) = card_of(TOOL, **settings).outputs
