@@ -19,7 +19,7 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     """`card` with what the configs of the checkpoint in `settings["model"]` say; what is not known stays open.
 
     Embedding ports get tokens, width and space, `weights` the digest, `memory` and `cost` an estimate. Reads the
-    settings `model`, `config`, `revision`, `space`, `steps`, `width` and `height`, as far as there are any. A
+    settings `model`, `config`, `revision`, `space`, `dtype`, `device`, `steps`, `width` and `height`, as far as there are any. A
     checkpoint without a text encoder needs `prompt_embeds`; one that does nothing but edit needs `image`, and `mask` if it repaints, where the card has such ports.
     """
     model = str(settings.get("model") or "")
@@ -36,7 +36,8 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     steps, width, height = (settings.get(name) for name in ("steps", "width", "height"))
     size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
     seconds = found.seconds(steps if isinstance(steps, int) else STEPS, size)
-    return replace(card, memory=found.memory, cost=float(f"{seconds:.2g}"))
+    memory = found.memory(str(settings.get("dtype") or "auto"), str(settings.get("device") or "auto"))
+    return replace(card, memory=memory, cost=float(f"{seconds:.2g}"))
 
 
 def _digest(model: str, config: str, revision: str) -> str:

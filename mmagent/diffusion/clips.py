@@ -21,7 +21,7 @@ from mmagent.diffusion.layout import INDEX, layout
 from mmagent.diffusion.tasks import Task
 from mmagent.errors import MissingExtra, ModelError
 from mmagent.intake.video import FASTEST
-from mmagent.media import Image, Video
+from mmagent.media import Embedding, Image, Video
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,6 +108,11 @@ class ClipDiffuser(Diffuser):
         if fps is not None and not 0 < fps <= FASTEST:
             raise ValueError(f"{self._owner}: fps is a number above 0 and at most {FASTEST:g}, not {fps}")
         with self.lock:
+            for port, given in (
+                ("prompt_embeds", asked.prompt_embeds),
+                ("negative_prompt_embeds", asked.negative_prompt_embeds),
+            ):
+                self._check_length(port, given)
             known = defaults(self.pipe)
             task: Task | None = "image" if image is not None and "image" not in known else None
             if image is None and "image" in known and known["image"] is not None:
@@ -148,6 +153,12 @@ class ClipDiffuser(Diffuser):
         pipe = self.pipe
         network = getattr(pipe, "transformer", None) or pipe.unet
         return rate_of(type(pipe).__name__, network.config, pipe.config.get("expand_timesteps"))
+
+    def _check_length(self, port: str, given: Embedding | None) -> None:
+        """ModelError if an embedding has not as many states as CogVideoX's network has places for."""
+        n_states = self.layout.denoiser.get("max_text_seq_length")
+        if given is not None and n_states not in (None, len(given.array)):
+            raise ModelError(f"{self.model} takes {n_states} states of {port}, not {len(given.array)}; fill them up")
 
     def _options(self, asked: Conditioning, frames: int | None, fps: float | None) -> dict[str, Any]:
         known = defaults(self.pipe)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mmagent import checkpoint
-from mmagent.checkpoint.files import variant, weights
-from mmagent.errors import ModelError, Offline
+from mmagent.diffusion.size import parameters
+from mmagent.errors import ModelError
 
 INDEX = "model_index.json"
 NULL = "null.npz"
@@ -38,8 +37,8 @@ class Layout:
     pipeline: str
     parts: Mapping[str, tuple[str, str]]
     configs: Mapping[str, Mapping[str, Any]]
-    bytes: Mapping[str, int]
-    """Size of the weights of each part, as far as they lie here."""
+    parameters: Mapping[str, int]
+    """How many parameters each part has, as far as its weights lie here."""
 
     @property
     def space(self) -> str:
@@ -60,7 +59,10 @@ class Layout:
 
     @property
     def tokens(self) -> int | None:
-        """L of its prompt embeddings, where it is always the same: that of CLIP, which pads to its full length."""
+        """L of its prompt embeddings, where it is always the same: CLIP's full length, and CogVideoX's own."""
+        own = self.denoiser.get("max_text_seq_length")
+        if isinstance(own, int):
+            return own
         encoders = [self.parts[name][1] for name in ENCODERS if name in self.parts]
         if "joint_attention_dim" in self.denoiser or not all(name.startswith("CLIPTextModel") for name in encoders):
             return None
@@ -96,7 +98,8 @@ class Layout:
     @property
     def scale(self) -> int:
         """Pixels a latent's side stands for."""
-        blocks = self.configs.get("vae", {}).get("block_out_channels")
+        vae = self.configs.get("vae", {})
+        blocks = vae.get("encoder_block_out_channels", vae.get("block_out_channels"))  # the first is Sana's
         return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and blocks else 8
 
     @property
@@ -127,10 +130,10 @@ class Layout:
             if side is not None and (side < self.multiple or side % self.multiple):
                 raise ValueError(f"{name} is a multiple of {self.multiple} pixels for {self.pipeline}, not {side}")
 
-    @property
-    def memory(self) -> int:
-        """Bytes of its weights."""
-        return sum(self.bytes.values())
+    def memory(self, dtype: str = "auto", device: str = "auto") -> int:
+        """Bytes of its weights once they are loaded so; where it is not said where, on the processor, in float32."""
+        wide = dtype == "float32" or (dtype == "auto" and device in ("auto", "cpu"))
+        return sum(self.parameters.values()) * (4 if wide else 2)
 
     def seconds(self, steps: int, size: tuple[int, int] | None = None) -> float:
         """About how long a guided call takes on two cores: two passes a step, all parameters at each place.
@@ -140,7 +143,7 @@ class Layout:
         height, width = size or self.size or (1024, 1024)
         patch = self.denoiser.get("patch_size")
         share = 0.1 if "unet" in self.configs else 1 / (patch * patch if isinstance(patch, int) else 1)
-        parameters = sum(self.bytes.get(name, 0) for name in DENOISERS) / 4
+        parameters = sum(self.parameters.get(name, 0) for name in DENOISERS)
         places = height * width / self.scale**2
         return max(0.1, steps * 2 * 2 * parameters * places * share / FLOPS)
 
@@ -172,7 +175,7 @@ def layout(model: str, *, config: str = "", revision: str = "") -> Layout | None
         pipeline,
         {name: kind for name, kind in named.items() if configs[name] is not None},
         {name: found for name, found in configs.items() if found},
-        _bytes(model, revision),
+        parameters(model, revision),
     )
 
 
@@ -185,7 +188,7 @@ def layout_of(pipe: Any, model: str) -> Layout:
         type(pipe).__name__,
         {name: (type(part).__module__.split(".")[0], type(part).__name__) for name, part in there.items()},
         {name: found.to_dict() if hasattr(found, "to_dict") else dict(found) for name, found in configs.items()},
-        {name: part.get_memory_footprint() for name, part in there.items() if hasattr(part, "get_memory_footprint")},
+        {name: part.num_parameters() for name, part in there.items() if hasattr(part, "num_parameters")},
     )
 
 
@@ -198,24 +201,3 @@ def _config(source: str, name: str, revision: str) -> Mapping[str, Any] | None:
         if found is not None:
             return found
     return None
-
-
-def _bytes(model: str, revision: str) -> dict[str, int]:
-    try:
-        path = checkpoint.locate(model, revision=revision, download=False)
-    except Offline:
-        return {}
-    if path.is_file():
-        return {"unet": path.stat().st_size}  # nearly all of it, in the kind of checkpoint that comes as one file
-    return {part.name: sum(file.stat().st_size for file in chosen(part)[1]) for part in path.iterdir() if part.is_dir()}
-
-
-def chosen(part: Path) -> tuple[str, list[Path]]:
-    """The weights of a part that are loaded, and in which other precision they are (`fp16`), or "" for the plain ones.
-
-    One copy of them: safetensors before pickled ones, plain ones before others.
-    """
-    there = weights(part)
-    there = [file for file in there if file.suffix == ".safetensors"] or there
-    kind = min((variant(file.name) for file in there), default="")
-    return kind, [file for file in there if variant(file.name) == kind]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mmagent import checkpoint
-from mmagent.diffusion.layout import INDEX, Layout, chosen, layout
+from mmagent.diffusion.layout import INDEX, Layout, layout
+from mmagent.diffusion.size import chosen
 from mmagent.diffusion.words import read_as_letters
 from mmagent.errors import MissingExtra, ModelError
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmagent import Text
-from mmagent.diffusion import Conditioning, Diffuser, layout
+from mmagent.diffusion import Conditioning, Diffuser, Layout, layout
 from mmagent.errors import MissingExtra, ModelError, Offline
 
 Folder = Callable[[str], Path]
@@ -75,10 +75,24 @@ def test_weights_in_half_precision_alone_are_loaded(
     names = [str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()]
     assert sorted(names) == wanted(names), "this is what a download brings"
     found, plain = (layout(str(place)) for place in (copy, folder("stable-diffusion")))
-    assert found is not None and plain is not None and found.memory == plain.memory
+    assert found is not None and plain is not None and found.parameters == plain.parameters
     np.testing.assert_array_equal(
         painted(loaded(copy), listen()), painted(loaded(folder("stable-diffusion")), listen())
     )
+
+
+def test_the_card_counts_the_weights_as_they_will_run(folder: Folder, copy: Path, diffuser: Any) -> None:
+    from safetensors.torch import load_file, save_file
+
+    for safe in copy.rglob("*.safetensors"):
+        save_file({name: value.half() for name, value in load_file(safe).items()}, safe, {"format": "pt"})
+    stored, found = layout(str(folder("stable-diffusion"))), layout(str(copy))
+    assert stored is not None and found is not None
+    modules = [part for part in diffuser("stable-diffusion").pipe.components.values() if hasattr(part, "parameters")]
+    total = sum(value.nbytes for part in modules for value in part.parameters())
+    assert found.memory() == stored.memory() == total == diffuser("stable-diffusion").layout.memory()
+    assert found.memory("float16") == found.memory("auto", "cuda") == total / 2
+    assert found.seconds(50) == stored.seconds(50)
 
 
 def test_half_precision_beside_the_plain_weights_is_left_aside(copy: Path) -> None:
@@ -87,7 +101,7 @@ def test_half_precision_beside_the_plain_weights_is_left_aside(copy: Path) -> No
     for name in ("fp16", "fp32", "bf16-00001-of-00002"):
         shutil.copy(safe, safe.with_name(f"{safe.stem}.{name}.safetensors"))
     after = layout(str(copy))
-    assert before is not None and after is not None and before.memory == after.memory
+    assert before is not None and after is not None and before.parameters == after.parameters
 
 
 def test_a_pickle_with_code_in_it_does_not_run(copy: Path, tmp_path: Path) -> None:
@@ -199,7 +213,7 @@ def test_one_file_is_loaded_with_the_configs_that_describe_it(
     np.testing.assert_array_equal(painted(mine, listen()), painted(diffuser("stable-diffusion"), listen()))
     assert mine.space == "my-painter.text"
     known = layout(str(file), config=str(described))
-    assert known is not None and known.width == 16 and known.memory == file.stat().st_size
+    assert known is not None and known.width == 16 and 0 < known.memory() < file.stat().st_size
 
 
 def original_unet(state: dict[str, Any]) -> dict[str, Any]:
@@ -261,6 +275,13 @@ def _square(name: str, value: Any) -> Any:
     """The weights of the VAE's attention as 1 × 1 convolutions, as which they were released."""
     attention = "attentions" in name and name.endswith("weight") and value.ndim == 2
     return value[..., None, None] if attention else value
+
+
+def test_sizes_are_told_by_either_kind_of_vae() -> None:
+    sana = Layout("sana", "SanaPipeline", {}, {
+        "vae": {"encoder_block_out_channels": [8] * 6, "block_out_channels": None}, "transformer": {"sample_size": 32},
+    }, {})  # fmt: skip
+    assert (sana.scale, sana.size) == (32, (1024, 1024))
 
 
 def test_a_network_that_only_edits_says_so(tmp_path: Path, listen: Any) -> None:

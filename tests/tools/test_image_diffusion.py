@@ -187,8 +187,9 @@ def test_its_card_tells_what_the_checkpoint_takes(folder: Folder) -> None:
         ports["prompt_embeds"] == ports["negative_prompt_embeds"] == {"tokens": 16, "width": 32, "space": "tiny.text"}
     )
     assert ports["pooled_prompt_embeds"] == {"tokens": 1, "width": 16, "space": "tiny.text.pooled"}
-    weights = sum(path.stat().st_size for path in folder("sdxl").rglob("*.safetensors"))
-    assert (card.memory, len(card.weights), card.either) == (weights, 64, ("prompt", "prompt_embeds"))
+    stored = sum(path.stat().st_size for path in folder("sdxl").rglob("*.safetensors"))
+    assert 0.8 * stored < card.memory < stored, "which has headers, too"
+    assert (len(card.weights), card.either) == (64, ("prompt", "prompt_embeds"))
     assert 0 < card.cost < 60
     assert Preset("plain", base, {"model": str(folder("sdxl"))}).card.inputs[1].constraints["space"] == "sdxl.text"
     unknown = Preset("later", base, {"model": "nobody/has-this"}).card

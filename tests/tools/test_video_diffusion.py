@@ -192,6 +192,8 @@ def test_the_card_says_what_the_configs_say(folder: Callable[[str], str]) -> Non
     assert made.memory > 100_000 and len(made.weights) == 64
     clip = card(folder("text-to-video-sd"), space="sd.text").input("prompt_embeds")
     assert clip is not None and clip.constraints == {"tokens": 16, "width": 16, "space": "sd.text"}
+    clip = card(folder("cogvideox")).input("prompt_embeds")
+    assert clip is not None and clip.constraints == {"tokens": 226, "width": 32, "space": "cogvideox.text"}
     assert card(folder("wan"), frames=81).cost > card(folder("wan"), frames=5).cost
     assert card("nobody/nothing").input("prompt_embeds").constraints == {"space": "nothing.text"}  # type: ignore[union-attr]
     with pytest.raises(CardError):
@@ -238,6 +240,8 @@ def test_what_cannot_be_made_is_said(tool: Load, folder: Callable[[str], str], l
     with pytest.raises(ModelError, match=r"only in one length"):
         short, long = (Embedding(np.zeros((n, 16)), "s") for n in (3, 4))
         tool("animatediff").run(listen(), prompt_embeds=short, negative_prompt_embeds=long, frames=3)
+    with pytest.raises(ModelError, match="226 states of prompt_embeds, not 5; fill them up"):
+        tool("cogvideox").run(listen(), prompt_embeds=Embedding(np.zeros((5, 32)), "s"), **SETTINGS["cogvideox"])
     for told, reason in (({"fps": 0.0}, "fps is a number above 0"), ({"frames": 0}, "frames is 1 or more, not 0")):
         with pytest.raises(ValueError, match=reason):
             tool("wan").run(listen(), prompt=RED, **{**SETTINGS["wan"], **told})
