@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -12,14 +10,19 @@ from pydantic import Field, field_validator
 from mmagent.model.chat.providers import PROVIDERS
 from mmagent.model.spec import Part
 
-_SECRET = re.compile(
-    r"(api|access|auth|private|secret)[-_]?(key|token)|secret|passw|credential|authorization|bearer|cookie", re.I
-)
-_OWN = ("model", "model_name", "base_url")
+_OPTIONS = (
+    "disable_streaming", "effort", "frequency_penalty", "include_thoughts", "keep_alive", "logprobs", "max_completion_tokens",
+    "max_output_tokens", "max_retries", "max_tokens", "num_ctx", "num_predict", "output_version", "presence_penalty",
+    "random_seed", "reasoning", "reasoning_effort", "repeat_penalty", "request_timeout", "safe_prompt", "seed",
+    "service_tier", "stop", "stop_sequences", "stream_usage", "streaming", "temperature", "thinking", "thinking_budget",
+    "thinking_level", "timeout", "top_k", "top_p", "use_responses_api", "verbosity",
+)  # fmt: skip
+"""What a file may set: how the model answers. Every integration has other names for keys, addresses, proxies and
+headers, some of them deep in arguments for its client, so what may stand there is listed and not what may not."""
 
 
 class ChatSpec(Part):
-    """Which model, at which provider; `options` go to the integration's class as they are.
+    """Which model, at which provider; `options` go to the integration's class as they are, those that say how to answer.
 
     `base_url` is where the provider's key and the conversations are sent, for a server of one's own.
     """
@@ -50,13 +53,13 @@ class ChatSpec(Part):
 
     @field_validator("options")
     @classmethod
-    def _harmless(cls, value: dict[str, Any]) -> dict[str, Any]:
-        keys = sorted({name for name in _names(value) if _SECRET.search(name)})
-        if keys:
-            raise ValueError(f"{', '.join(keys)}: keys go into the provider's environment variable, not into a file")
-        twice = [name for name in _OWN if name in value]
-        if twice:
-            raise ValueError(f"{', '.join(twice)} stands beside options, not in them")
+    def _listed(cls, value: dict[str, Any]) -> dict[str, Any]:
+        others = [name for name in value if name not in _OPTIONS]
+        if others:
+            raise ValueError(
+                f"{', '.join(others)}: no option of a file; there are {', '.join(_OPTIONS)}. Keys go into the provider's "
+                "environment variable, an address into base_url; anything else takes a chat model made in Python"
+            )
         return value
 
 
@@ -85,14 +88,3 @@ class ChatModelSpec(Part):
     tools: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     price: PriceSpec | None = None
     cost: Annotated[float, Field(ge=0)] = 3.0
-
-
-def _names(value: object) -> Iterator[str]:
-    """Every key at any depth."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield str(name)
-            yield from _names(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _names(inner)
