@@ -1,7 +1,4 @@
-"""One call that a client makes: the graph that it is, run by the engine, its progress told, its outputs written.
-
-Every call of a tool is a graph of one node, so that converters, cache and instances are those of any other run.
-"""
+"""One call that a client makes: the graph that it is, run by the engine, its progress told, its outputs written."""
 
 from __future__ import annotations
 
@@ -15,9 +12,8 @@ from mmagent.adapters.mcp.gauge import Gauge
 from mmagent.card import ANY, Card, Port, Scalar
 from mmagent.engine import Engine, Event
 from mmagent.graph.library import Library
-from mmagent.graph.spec import GraphSpec, NodeSpec
+from mmagent.graph.single import single
 from mmagent.media import Media
-from mmagent.router import port_of
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -53,7 +49,7 @@ async def call(
     from anyio import to_thread
 
     plan = await to_thread.run_sync(
-        lambda: engine.plan(library.checked(_graph(card, inputs, settings)), registry=library.registry)
+        lambda: engine.plan(library.checked(single(card, inputs, settings)), registry=library.registry)
     )
     stream = engine.astream(plan, inputs, seed=seed, registry=library.registry)
     await _follow(stream, Gauge(len(plan.nodes)), ctx)
@@ -64,9 +60,9 @@ async def ask(agent: Agent, inputs: Inputs, seed: int, writer: Writer, ctx: Serv
     """Have an agent answer in a conversation of its own, and write the parts of its reply in their order."""
     from anyio import to_thread
 
+    await to_thread.run_sync(lambda: agent.reasoner)  # loads its weights once, before there are copies
     own = copy.copy(agent)
     own.forget()
-    await to_thread.run_sync(lambda: own.reasoner)  # which may have to load its weights
     media = inputs.get("media", ())
     parts = [media] if isinstance(media, Media) else media
     stream = own.stream(*parts, str(inputs["request"]), seed=seed)
@@ -99,25 +95,3 @@ async def _follow(events: _Events, gauge: Gauge, ctx: ServerRequestContext[Any])
             told = gauge.see(event)
             if told is not None:
                 await ctx.session.report_progress(told[0], gauge.total, told[1])
-
-
-def _graph(card: Card, inputs: Inputs, settings: Mapping[str, Scalar]) -> GraphSpec:
-    """The call as a graph, whose inputs say what is known of the values: what a port asks for is then converted."""
-    node = card.short if card.short not in inputs else f"{card.short}-call"
-    return GraphSpec(
-        name=f"serve-{card.short}",
-        inputs={name: _port(name, value, card) for name, value in inputs.items()},
-        nodes={node: NodeSpec(card.name, {name: name for name in inputs}, settings)},
-        outputs={port.name: f"{node}.{port.name}" for port in card.outputs},
-    )
-
-
-def _port(name: str, value: Media | Sequence[Media], card: Card) -> Port:
-    if isinstance(value, Media):
-        return port_of(name, value)
-    ports = [port_of(name, item) for item in value]
-    modalities = {port.modality for port in ports}
-    wanted = card.input(name)
-    modality = modalities.pop() if len(modalities) == 1 else wanted.modality if wanted else ANY
-    alike = all(port.constraints == ports[0].constraints for port in ports)
-    return Port(name, modality, many=True, constraints=ports[0].constraints if ports and alike else {})

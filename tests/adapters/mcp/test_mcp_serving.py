@@ -117,6 +117,20 @@ async def test_the_agent_answers_in_parts_and_forgets(engine: Engine) -> None:
     assert [len(heard.messages) for heard in script.heard] == [1, 1]
 
 
+async def test_an_agents_model_is_loaded_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> ScriptedReasoner:
+        loaded.append(name)
+        return ScriptedReasoner(["Hm."])
+
+    monkeypatch.setattr("mmagent.model.load_model", load)
+    async with Client(McpServer(agent=Agent("large"), engine=engine).protocol()) as client:
+        for _ in range(3):
+            await client.call_tool("ask", {"request": "Well?"})
+    assert loaded == ["large"]
+
+
 # -- what is held
 
 
