@@ -72,7 +72,7 @@ class Setting:
         wanted = f"one of {', '.join(map(repr, self.choices))}" if self.choices else self.type
         right = isinstance(value, kinds[self.type]) and not (self.type == "int" and isinstance(value, bool))
         if not right or (self.choices and value not in self.choices):
-            raise CardError(f"{owner}: setting {self.name} takes {wanted}, not {value!r}")
+            raise CardError(f"{owner}: setting {self.name} takes {wanted}, not {value!r:.100}")
         return value  # type: ignore[return-value]  # isinstance above proves it, through a dict of types
 
 

@@ -100,3 +100,9 @@ def test_a_seed_is_a_whole_number_as_settings_are(door: Door) -> None:
 def test_a_seed_of_a_tools_own_is_a_setting_of_its_own(door: Door) -> None:
     card = Card("draw.v1", "generator", (), (Port("image", "image"),), (Setting("seed", "str", "a"),))
     assert read_arguments(offer(card, load_settings=False, seeded=True), {"seed": "b"}, door) == ({}, {"seed": "b"}, 0)
+
+
+def test_a_long_value_is_not_repeated_whole(door: Door) -> None:
+    with pytest.raises(CardError, match="setting level takes int, not 'AAAA") as refused:
+        read(door, level="A" * 10_000)
+    assert len(str(refused.value)) < 200
