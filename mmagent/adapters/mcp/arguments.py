@@ -51,7 +51,7 @@ def parsed(parameter: Parameter, text: str) -> Any:
     """The value of a setting that holds JSON; CardError says where it cannot be read."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CardError(f"setting {parameter.item.name} holds JSON, and this is none: {error}") from None
 
 
@@ -73,19 +73,19 @@ def checker(schema: Schema) -> Check:
     """What checks arguments against a tool's input schema; a schema that is none itself lets everything pass.
 
     CardError lists each argument that is not as it should be, by its place and never by its value, which may hold
-    media. References to other documents are not followed.
+    media. References to other documents are not followed, and regular expressions are left to the server.
     """
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]  # it has no types
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
     from jsonschema.validators import validator_for  # type: ignore[import-untyped]  # the same
     from referencing import Registry
-    from referencing.exceptions import Unresolvable
 
-    kind = validator_for(schema, default=Draft202012Validator)
     try:
-        kind.check_schema(schema)
-    except SchemaError:
+        bare = _without_patterns(schema)
+        kind = validator_for(bare, default=Draft202012Validator)
+        kind.check_schema(bare)
+        validator = kind(bare, registry=Registry())
+    except Exception:  # the library's SchemaError, or any other, which odd schemas make it stumble into
         return lambda arguments: None
-    validator = kind(schema, registry=Registry())
 
     def check(arguments: Mapping[str, Any]) -> None:
         try:
@@ -93,9 +93,22 @@ def checker(schema: Schema) -> Check:
                 f"{fault.json_path} is not {fault.validator} {json.dumps(fault.validator_value, default=str)[:120]}"
                 for fault in validator.iter_errors(arguments)
             ]
-        except Unresolvable:  # the server knows what it refers to, and checks it
+        except Exception:  # a reference to elsewhere, or to itself: the server knows what it means, and checks it
             return
         if faults:
             raise CardError(f"its arguments are not what its schema asks for: {'; '.join(faults)}")
 
     return check
+
+
+def _without_patterns(schema: Any) -> Any:
+    """The same without regular expressions: one can be written so that it takes for ever, and holds the process."""
+    if isinstance(schema, list):
+        return [_without_patterns(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    gone = {"pattern"} if isinstance(schema.get("pattern"), str) else set()  # a property may be called so
+    named = schema.get("patternProperties")
+    if isinstance(named, Mapping) and all(isinstance(item, Mapping | bool) for item in named.values()):
+        gone |= {"patternProperties", "additionalProperties", "unevaluatedProperties"}  # which ask the first
+    return {key: _without_patterns(value) for key, value in schema.items() if key not in gone}

@@ -11,13 +11,12 @@ import atexit
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mmagent.adapters.mcp.errors import RemoteError, ServerGone, leaf, words
 from mmagent.adapters.mcp.transport import Dial, Watched
 
 if TYPE_CHECKING:
-    from anyio import CancelScope
     from mcp import Client
 
 P = ParamSpec("P")
@@ -75,33 +74,34 @@ class Connection:
                 why = f"it did not answer within {self._patience:g} s; check what it prints, or give it more patience="
                 raise ServerGone(self.name, "", why) from None
 
-    def forget(self, client: Client) -> None:
-        """Leave the session of `client`, if it is still the one; the next call opens another."""
+    def forgotten(self, client: Client) -> bool:
+        """Whether the server knows the session of `client` no more; the next call then opens another."""
         session = self._session
-        if session is not None and session.opened.done() and session.opened.result() is client:
+        if session is None or session.client is not client:
+            return True  # another call has seen to it
+        if session.lost.is_set():
             session.end()
+        return session.lost.is_set()
 
     def _begin(self) -> _Session:
-        import anyio
+        session = _Session()
+        session.keeper = asyncio.create_task(self._keep(session))
+        return session
 
-        opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        opened.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits may have left
-        scope, leave = anyio.CancelScope(), asyncio.Event()
-        return _Session(opened, scope, leave, asyncio.create_task(self._keep(opened, scope, leave)))
-
-    async def _keep(self, opened: asyncio.Future[Client], scope: CancelScope, leave: asyncio.Event) -> None:
+    async def _keep(self, session: _Session) -> None:
         """Hold a session open until it dies or is to be left: it must end in the task in which it began."""
         from mcp import Client, types
 
         own = types.Implementation(name="mmagent", version=_version())
         try:
-            with scope:
-                async with Client(Watched(self._dial(), leave.set), client_info=own) as client:
-                    opened.set_result(client)
-                    await leave.wait()
+            with session.scope:
+                streams = Watched(self._dial(session.lost.set), session.leave.set)
+                async with Client(streams, client_info=own) as session.client:
+                    session.opened.set_result(session.client)
+                    await session.leave.wait()
         except Exception as error:
-            if not opened.done():
-                opened.set_exception(self._unopened(error))
+            if not session.opened.done():
+                session.opened.set_exception(self._unopened(error))
             # Else it died: whoever was being served has been told.
 
     def _unopened(self, error: BaseException) -> RemoteError:
@@ -119,13 +119,18 @@ class Connection:
             await asyncio.wait([self._session.keeper])
 
 
-class _Session(NamedTuple):
-    """A session that is being opened or is open; `leave` is set when it is to end, or has died."""
+class _Session:
+    """A session that is being opened or is open; `leave` is set when it is to end or has died, `lost` when its server
+    has forgotten it."""
 
-    opened: asyncio.Future[Client]
-    scope: CancelScope
-    leave: asyncio.Event
-    keeper: asyncio.Task[None]
+    def __init__(self) -> None:
+        import anyio
+
+        self.opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self.opened.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits may have left
+        self.scope, self.leave, self.lost = anyio.CancelScope(), asyncio.Event(), asyncio.Event()
+        self.client: Client | None = None
+        self.keeper: asyncio.Task[None]
 
     def end(self) -> None:
         """Leave it, or give up opening it."""

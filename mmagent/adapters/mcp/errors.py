@@ -11,6 +11,7 @@ and, for our own server, ServeError.
 from __future__ import annotations
 
 from mmagent.errors import MissingExtra, MMAgentError, RunError
+from mmagent.trace.redact import harmless
 
 
 class RemoteError(RunError):
@@ -53,11 +54,10 @@ def leaf(error: BaseException) -> BaseException:
 
 
 def words(error: BaseException) -> str:
-    """An error in a line that is short enough for a message.
+    """An error in a line that is fit for a message, whoever wrote it.
 
     >>> words(OSError(2, "No such file or directory", "paint"))
     "FileNotFoundError: [Errno 2] No such file or directory: 'paint'"
     """
-    text = " ".join(str(leaf(error)).split())
-    kind = type(leaf(error)).__name__
-    return f"{kind}: {text[:300]}" if text else kind
+    first = leaf(error)
+    return harmless(f"{type(first).__name__}: {first}").removesuffix(":")

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmagent.adapters.mcp.labels import OUTPUTS
 from mmagent.adapters.mcp.parameters import read_port
-from mmagent.adapters.mcp.schemas import Schema, carries, resolved
+from mmagent.adapters.mcp.schemas import Schema, carries, members, resolved
 from mmagent.card import ANY, Port
 
 Makes = str | Mapping[str, str]
@@ -30,16 +30,16 @@ def read_outputs(
         makes = {str(name): str(text) for name, text in label.items()}
     if makes:
         return tuple(read_port(name, text, where) for name, text in makes.items()), False
-    return _declared(schema) or ((Port("text", "text"),), False)
+    return _declared(schema, owner) or ((Port("text", "text"),), False)
 
 
-def _declared(schema: Schema | None) -> tuple[tuple[Port, ...], bool] | None:
+def _declared(schema: Schema | None, owner: str) -> tuple[tuple[Port, ...], bool] | None:
     if schema is None:
         return None
-    required = set(schema.get("required") or ())
+    properties, required = members(schema, owner)
     ports: list[Port] = []
     media = False
-    for name, value in (schema.get("properties") or {}).items():
+    for name, value in properties.items():
         bare, null = resolved(value, schema)
         inner = resolved(bare.get("items"), schema)[0] if bare.get("type") == "array" else bare
         carried = carries(inner)

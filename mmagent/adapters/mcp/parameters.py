@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mmagent.adapters.mcp.labels import PORT, SEED
-from mmagent.adapters.mcp.schemas import Carried, Schema, carries, plain, resolved
+from mmagent.adapters.mcp.schemas import Carried, Schema, carries, members, plain, resolved
 from mmagent.card import ANY, Port, Setting
 from mmagent.errors import CardError
 from mmagent.graph.ports import parse_port
@@ -46,22 +46,19 @@ def read_parameters(schema: Schema, owner: str, chosen: Mapping[str, str]) -> tu
     are ports (`contentEncoding`, `contentMediaType`, formats `byte` and `data-uri`), and so is a plain string that is
     the only one which is required: a Text. CardError for a name that is no parameter, or a choice that is no port.
     """
-    properties = schema.get("properties") or {}
+    properties, required = members(schema, owner)
     unknown = [name for name in chosen if name not in properties]
     if unknown:
         raise CardError(f"{owner}: no parameter {unknown[0]!r}; it has {', '.join(properties) or 'none'}")
-    required = set(schema.get("required") or ())
     found = {
         name: _parameter(name, properties[name], schema, name in required, chosen.get(name, ""), owner)
         for name in properties
     }
-    _give_the_text_a_port(found, properties, required, chosen)
+    _give_the_text_a_port(found, required, chosen)
     return tuple(found.values())
 
 
-def _give_the_text_a_port(
-    found: dict[str, Parameter], properties: Schema, required: set[str], chosen: Mapping[str, str]
-) -> None:
+def _give_the_text_a_port(found: dict[str, Parameter], required: frozenset[str], chosen: Mapping[str, str]) -> None:
     """Make a port of the one string that a tool cannot do without, so that a caption can enter there."""
     strings = [
         name
@@ -111,7 +108,7 @@ def _chosen(name: str, own: str, choice: str, required: bool, carried: Carried |
 def read_port(name: str, text: str, where: str) -> Port:
     """The port that a text describes; CardError if it describes none, or one of a modality that is not registered."""
     try:
-        port = parse_port(name, text)
+        port = parse_port(name, " ".join(text.split()))  # its parser takes for ever over many spaces
     except ValueError as error:
         raise CardError(f"{where}: {error}") from None
     if port.modality != ANY and port.modality not in MODALITIES:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from mmagent.adapters.mcp.arguments import Check, parsed, to_arguments
 from mmagent.adapters.mcp.connection import Connection
-from mmagent.adapters.mcp.errors import RemoteError, RemoteTimeout, ServerGone, leaf, words
+from mmagent.adapters.mcp.errors import RemoteError, RemoteTimeout, ServerGone, words
 from mmagent.adapters.mcp.parameters import Parameter
 from mmagent.adapters.mcp.results import Piece, of_resource, pieces, settle, unpacked
 from mmagent.card import Card, Scalar
 from mmagent.context import Context
 from mmagent.errors import Cancelled, CardError, MMAgentError
 from mmagent.intake import Limits
+from mmagent.trace.redact import harmless
 
 if TYPE_CHECKING:
     from mcp import Client, types
@@ -85,7 +86,7 @@ class RemoteTool:
 
                 async def told(progress: float, total: float | None, message: str | None) -> None:
                     scope.deadline = anyio.current_time() + self.timeout
-                    _tell(ctx, progress, total, message or "")
+                    _tell(ctx, progress, total, harmless(message or ""))
 
                 client, result = await self._request(arguments, told)
                 self._check(result)
@@ -103,11 +104,8 @@ class RemoteTool:
             raise RemoteTimeout(self.connection.name, self.name, why) from None
         except MCPError as error:
             raise self._refusal(error) from None
-        except RuntimeError:  # the library's, which repeats the content that it found wrong
-            why = "what it gave is not what its output schema says; tell whoever runs the server"
-            raise RemoteError(self.connection.name, self.name, why) from None
         except Exception as error:
-            raise RemoteError(self.connection.name, self.name, words(leaf(error))) from None
+            raise RemoteError(self.connection.name, self.name, words(error)) from None
 
     async def _request(self, arguments: dict[str, Any], told: ProgressFnT) -> tuple[Client, types.CallToolResult]:
         """Ask for the call; once more in a new session if the server has forgotten the old one, so that nothing ran."""
@@ -115,13 +113,16 @@ class RemoteTool:
 
         client = await self.connection.client()
         try:
+            try:
+                return client, await client.call_tool(self.name, arguments, progress_callback=told)
+            except MCPError as error:
+                if error.message not in _FORGOTTEN or not self.connection.forgotten(client):
+                    raise
+            client = await self.connection.client()
             return client, await client.call_tool(self.name, arguments, progress_callback=told)
-        except MCPError as error:
-            if error.message not in _FORGOTTEN:
-                raise
-        self.connection.forget(client)
-        client = await self.connection.client()
-        return client, await client.call_tool(self.name, arguments, progress_callback=told)
+        except RuntimeError:  # the library's, which repeats the content that it found wrong
+            why = "what it gave is not what its output schema says; tell whoever runs the server"
+            raise RemoteError(self.connection.name, self.name, why) from None
 
     def _arguments(self, given: Mapping[str, Any], seed: int) -> dict[str, Any]:
         arguments = to_arguments(self.parameters, given, seed)
@@ -130,9 +131,8 @@ class RemoteTool:
 
     def _check(self, result: types.CallToolResult) -> None:
         if result.is_error:
-            said = " ".join(block.text for block in result.content if block.type == "text").strip()
-            short = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
-            raise RemoteError(self.connection.name, self.name, short or "it failed without saying why")
+            said = harmless(" ".join(block.text for block in result.content if block.type == "text"), longest=_LONGEST)
+            raise RemoteError(self.connection.name, self.name, said or "it failed without saying why")
 
     async def _gather(self, client: Client, content: Sequence[types.ContentBlock]) -> list[Piece]:
         """Everything that the answer holds or links to; a link's file is refused before it is read if it says its size."""
@@ -142,7 +142,7 @@ class RemoteTool:
                 if isinstance(item, Piece):
                     found.append(item)
                     continue
-                self.limits.check("file_bytes", item.size or 0, item.uri[:80])
+                self.limits.check("file_bytes", item.size or 0, harmless(item.uri, longest=80))
                 read = await client.read_resource(item.uri)
                 found += [of_resource(contents, item.meta) for contents in read.contents]
         return found
@@ -161,7 +161,7 @@ class RemoteTool:
         if error.code == CONNECTION_CLOSED:
             why = "it ended while it was called; the next call opens it anew"
             return ServerGone(self.connection.name, self.name, why)
-        return RemoteError(self.connection.name, self.name, f"it refused the call: {error.message[:_LONGEST]}")
+        return RemoteError(self.connection.name, self.name, f"it refused the call: {harmless(error.message)}")
 
 
 def _tell(ctx: Context, done: float, total: float | None, note: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from mmagent.card import ANY, Scalar
+from mmagent.errors import CardError
 from mmagent.media.modalities import kinds
 
 Schema = Mapping[str, Any]
@@ -16,6 +17,18 @@ Carried = tuple[str, Literal["base64", "uri"], str]
 _TYPES: Mapping[object, Plain] = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _KINDS: Mapping[type, Plain] = {str: "str", int: "int", float: "float", bool: "bool"}
 _DEEPEST = 16
+
+
+def members(schema: Schema, owner: str) -> tuple[Schema, frozenset[str]]:
+    """The properties that a schema gives an object, and which of them are required; CardError if it says neither."""
+    properties, required = schema.get("properties") or {}, schema.get("required") or []
+    if (
+        isinstance(properties, Mapping)
+        and isinstance(required, list)
+        and all(isinstance(item, str) for item in required)
+    ):
+        return properties, frozenset(required)
+    raise CardError(f"{owner}: its schema is none, by its properties or what is required; leave it out with only=")
 
 
 def resolved(schema: Any, root: Schema) -> tuple[Schema, bool]:

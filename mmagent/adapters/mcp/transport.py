@@ -15,8 +15,8 @@ from mmagent.intake import Limits
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
 
-Dial = Callable[[], "AbstractAsyncContextManager[TransportStreams]"]
-"""Reaches the server anew."""
+Dial = Callable[[Callable[[], object]], "AbstractAsyncContextManager[TransportStreams]"]
+"""Reaches the server anew; the function that it is given is called when the server has forgotten the session."""
 
 SECONDS_TO_CONNECT = 30.0
 SECONDS_OF_SILENCE = 300.0
@@ -29,7 +29,7 @@ def program(command: Sequence[str], env: Mapping[str, str] | None, cwd: str | Pa
     Of the environment it is given PATH, HOME and the like, and `env`.
     """
 
-    def dial() -> AbstractAsyncContextManager[TransportStreams]:
+    def dial(lost: Callable[[], object]) -> AbstractAsyncContextManager[TransportStreams]:
         from mcp import StdioServerParameters, stdio_client
 
         first, *rest = command
@@ -44,14 +44,19 @@ def address(url: str, headers: Mapping[str, str] | None, limits: Limits) -> Dial
     """Speak streamable HTTP with the server at `url`; `headers` go with every request."""
 
     @contextlib.asynccontextmanager
-    async def dial() -> AsyncIterator[TransportStreams]:
+    async def dial(lost: Callable[[], object]) -> AsyncIterator[TransportStreams]:
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
+
+        async def see(response: httpx2.Response) -> None:
+            request = response.request
+            if response.status_code == 404 and request.method == "POST" and "mcp-session-id" in request.headers:
+                lost()  # so the protocol says it; a tool of the server's may only use the same words
 
         times = httpx2.Timeout(SECONDS_TO_CONNECT, read=SECONDS_OF_SILENCE)
         largest = limits.file_bytes * 4 // 3 + 2**20  # a file in base64, and what is around it
         async with (
-            httpx2.AsyncClient(headers=dict(headers or {}), timeout=times) as client,
+            httpx2.AsyncClient(headers=dict(headers or {}), timeout=times, event_hooks={"response": [see]}) as client,
             streamable_http_client(url, http_client=client, max_sse_event_size=largest) as streams,
         ):
             yield streams

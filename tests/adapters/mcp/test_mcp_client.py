@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import TYPE_CHECKING
 
@@ -245,3 +246,13 @@ def test_errors_name_server_tool_and_reason(theirs: McpTools, call: Call) -> Non
     assert isinstance(cause, RemoteError) and (cause.server, cause.tool) == ("paint-box", "fail")
     assert str(cause).startswith("MCP server paint-box, tool fail: Error executing tool fail: no paper left")
     assert len(str(cause)) < 600  # however long the server's own words are
+
+
+@pytest.mark.parametrize("how", ["failure", "refusal", "progress and a link"])
+def test_no_error_or_event_repeats_a_file(theirs: McpTools, call: Call, how: str) -> None:
+    noise = Image(np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    heard: list[Event] = []
+    with pytest.raises(NodeFailed) as failure:
+        call(theirs["repeat"], heard, image=noise, how=Text(how))
+    told = f"{failure.value} {heard}"
+    assert "[…]" in str(failure.value) and base64.b64encode(noise.encode()).decode()[:60] not in told

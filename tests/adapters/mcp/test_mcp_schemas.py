@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -132,6 +133,71 @@ def test_faults_name_the_place_and_never_the_value() -> None:
     assert str(refused.value).endswith('asks for: $.a is not maxLength 3; $ is not required ["b"]')
     checker({"type": 3})({"whatever": 1})  # a schema that is none checks nothing
     checker({"$ref": "https://example.org/schema"})({"a": 1})  # and nothing is fetched
+
+
+@pytest.mark.parametrize("schema", [{"properties": ["a"]}, {"required": [{}]}, {"required": "p"}, {"properties": "p"}])
+def test_what_is_no_schema_is_refused_by_its_tools_name(schema: Any) -> None:
+    with pytest.raises(CardError, match=r"tool t: its schema is none, .* leave it out with only="):
+        read_parameters(schema, "tool t", {})
+    with pytest.raises(CardError, match="tool t: its schema is none"):
+        read_outputs(None, None, schema, "tool t")
+
+
+def test_a_schema_that_cannot_be_followed_is_left_to_the_server() -> None:
+    for schema in (
+        {"$ref": "#"},
+        {"$schema": []},
+        {"$id": "http://["},
+        {"properties": {"a": {"$ref": "#/properties/a"}}},
+    ):
+        checker(schema)({"a": 1})
+
+
+def test_regular_expressions_are_left_to_the_server() -> None:
+    endless = {"type": "string", "pattern": "^(a+)+$", "maxLength": 50}
+    check = checker({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "properties": {"a": endless, "pattern": {"$ref": "#/$defs/a"}, "m": {"patternProperties": {"^(a+)+$": False},
+                       "additionalProperties": False}},
+        "$defs": {"a": {"$schema": "https://json-schema.org/draft/2020-12/schema", **endless}},
+        "additionalProperties": False,
+    })  # fmt: skip
+    words = "a" * 40 + "!"
+    check({"a": words, "pattern": words, "m": {words: 1}})
+    with pytest.raises(CardError, match=r"\$\.pattern is not maxLength 50; \$ is not additionalProperties false"):
+        check({"pattern": "a" * 51, "b": 1})
+
+
+def test_a_setting_too_deep_to_be_read_is_refused() -> None:
+    [parameter] = read_parameters({"properties": {"a": {"type": "array"}}}, "tool t", {})
+    with pytest.raises(CardError, match="setting a holds JSON, and this is none"):
+        to_arguments([parameter], {"a": "[" * 100_000}, seed=0)
+
+
+def test_a_label_of_many_spaces_is_read_at_once() -> None:
+    with pytest.raises(CardError, match="is no port"):
+        read_parameters({"properties": {"a": {"x-mmagent-port": f"image{' ' * 10_000}!"}}}, "tool t", {})
+
+
+KEYWORDS = (
+    "type properties required items enum const default anyOf $ref $id $defs format contentEncoding contentMediaType "
+    "pattern patternProperties string array image/png #/properties x-mmagent-port x-mmagent-seed"
+)
+WORDS = some.sampled_from(KEYWORDS.split())
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers(-3, 3) | WORDS | some.text(max_size=5),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@bounds(deadline=None, max_examples=300)
+@given(some.dictionaries(WORDS, JSON, max_size=5), some.dictionaries(WORDS, JSON, max_size=3))
+def test_no_schema_breaks_its_reader(schema: dict[str, Any], arguments: dict[str, Any]) -> None:
+    for read in (lambda: read_parameters(schema, "tool t", {}), lambda: read_outputs(None, schema, schema, "tool t"),
+                 lambda: checker(schema)(arguments)):  # fmt: skip
+        with contextlib.suppress(CardError):
+            read()
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def test_a_server_that_dies_is_started_again(their_command: list[str], call: Cal
 
 def test_a_session_that_has_died_is_never_given_out_again(their_command: list[str]) -> None:
     @contextlib.asynccontextmanager
-    async def dial() -> AsyncIterator[Any]:
-        async with program(their_command, None, None)() as streams:
+    async def dial(lost: Callable[[], object]) -> AsyncIterator[Any]:
+        async with program(their_command, None, None)(lost) as streams:
             yield streams
         await asyncio.sleep(0.3)  # a server that takes its time to end
 
@@ -148,6 +148,9 @@ def test_an_http_server_that_died_is_found_again(
             server.kill()
             server.start()
             assert call(tools["roll"]) == Text("4")
+        with pytest.raises(NodeFailed, match="it refused the call: Session not found"):
+            call(tools["mislead"], mark=Text(str(mark)))
+        assert mark.read_text() == "begandone "  # once, since what it says is no answer of 404
 
 
 def test_closing_ends_what_runs_and_what_comes_later(

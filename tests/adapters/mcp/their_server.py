@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from mcp import MCPError
 from mcp.server.mcpserver import Audio, Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import BlobResourceContents, EmbeddedResource, ResourceLink, TextContent, TextResourceContents
@@ -216,7 +217,26 @@ async def meet(who: str) -> str:
 @server.tool()
 def fail(why: str) -> str:
     """Fail with a reason."""
-    raise ToolError(f"no {why} left " + "x" * 2000)
+    raise ToolError(f"no {why} left" + " at all" * 300)
+
+
+@server.tool()
+async def repeat(image: Png, how: str, ctx: Context) -> ResourceLink:
+    """Fail, and say what was given."""
+    if how == "failure":
+        raise ToolError(f"no picture: {image}")
+    if how == "refusal":
+        raise MCPError(-32602, f"no picture: {image}")
+    await ctx.report_progress(1, 2, f"a picture: {image}")
+    return ResourceLink(name="again", uri=f"data:image/png;base64,{image}", mime_type="image/png", size=2**40)
+
+
+@server.tool()
+def mislead(mark: str) -> str:
+    """Do something, and fail in the words by which a server forgets a session."""
+    with Path(mark).open("a") as file:
+        file.write("done ")
+    raise MCPError(-32600, "Session not found")
 
 
 @server.tool()
