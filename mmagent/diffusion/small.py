@@ -150,15 +150,15 @@ def flux() -> Any:
     )  # fmt: skip
 
 
-def pixart() -> Any:
-    """PixArt-α: a transformer that reads a T5 encoder's states `[L, 32]` with their mask."""
+def pixart(side: int = 16) -> Any:
+    """PixArt-α, `side` latents wide (with 128 it is told the picture's size): a transformer that reads a T5 encoder's states `[L, 32]` with their mask."""
     from diffusers import DDIMScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
 
     tokenizer = small_tokenizer()
     return PixArtAlphaPipeline(
         transformer=PixArtTransformer2DModel(
-            sample_size=16, patch_size=2, in_channels=4, out_channels=8, num_layers=1, attention_head_dim=8,
-            num_attention_heads=2, caption_channels=32, cross_attention_dim=16, norm_num_groups=8,
+            sample_size=side, patch_size=2, in_channels=4, out_channels=8, num_layers=1, attention_head_dim=8,
+            num_attention_heads=3, caption_channels=32, cross_attention_dim=24, norm_num_groups=8,
         ),
         scheduler=DDIMScheduler(**_betas(clip_sample=False)), vae=_vae(), text_encoder=_t5(tokenizer, 32),
         tokenizer=tokenizer,

@@ -143,18 +143,27 @@ class DenoisingTarget:
             return pipe.transformer(
                 noisy, timestep=times, encoder_hidden_states=states, pooled_projections=pooled
             ).sample
-        if kind == "PixArtTransformer2DModel" and not pipe.transformer.use_additional_conditions:
+        if kind == "PixArtTransformer2DModel":
             import torch
 
             attended = torch.ones(states.shape[:2], device=states.device) if mask is None else mask.to(states.device)
             return pipe.transformer(
                 noisy, encoder_hidden_states=states, encoder_attention_mask=attended.to(states.dtype), timestep=times,
-                added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+                added_cond_kwargs=_shape(pipe, noisy),
             ).sample  # fmt: skip
         raise ModelError(
             f"{type(pipe).__name__} cannot be trained towards: its {kind} is not called in a way known here; "
             "Stable Diffusion, Stable Diffusion XL, Stable Diffusion 3 and PixArt are"
         )
+
+
+def _shape(pipe: Any, noisy: Any) -> dict[str, Any]:
+    """What PixArt is told beside the prompt: height, width and their ratio, if it was trained to look at them."""
+    if not pipe.transformer.use_additional_conditions:
+        return {"resolution": None, "aspect_ratio": None}
+    height, width = (side * pipe.vae_scale_factor for side in noisy.shape[2:])
+    sides, ratio = noisy.new_tensor([[height, width]]), noisy.new_tensor([[height / width]])
+    return {"resolution": sides.expand(len(noisy), -1), "aspect_ratio": ratio.expand(len(noisy), -1)}
 
 
 def _sizes(pipe: Any, noisy: Any, pooled: Any) -> dict[str, Any]:

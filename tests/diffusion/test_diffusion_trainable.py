@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmagent import Image
-from mmagent.diffusion import DenoisingTarget, Diffuser, Trainable
+from mmagent import Image, Text
+from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, Trainable
 from mmagent.diffusion.noise import noised, weights
 from mmagent.errors import ModelError
 
@@ -109,6 +110,26 @@ def test_masked_states_do_not_count_where_the_pipeline_looks_away(diffuser: Load
     one, two = (target.loss(item, pictures(1), generator=seeded(), mask=mask) for item in (states, other))
     assert one == two
     assert target.loss(other, pictures(1), generator=seeded()) != one
+
+
+def test_pixart_of_1024_is_told_the_size_as_its_pipeline_tells_it(tmp_path: Path, listen: Any) -> None:
+    from mmagent.diffusion import small
+
+    with torch.random.fork_rng(devices=[]):
+        small.pixart(side=128).save_pretrained(tmp_path)
+    large = Diffuser(str(tmp_path), owner="test.v1")
+    large.load()
+    told = list[Any]()
+    large.pipe.transformer.register_forward_pre_hook(
+        lambda _, __, options: told.append(options["added_cond_kwargs"]), with_kwargs=True
+    )
+    large.run(listen(), Conditioning(prompt=Text("a dog")), steps=1, guidance=1.0, use_resolution_binning=False)
+    target = DenoisingTarget(large)
+    loss = target.loss(batch(target, "a dog", "a cat"), pictures(), generator=seeded())
+    assert torch.isfinite(loss)
+    theirs, ours = told
+    assert theirs["resolution"].tolist() == [[256, 256]] and ours["resolution"].tolist() == [[256, 256]] * 2
+    assert theirs["aspect_ratio"].flatten().tolist() == [1] and ours["aspect_ratio"].flatten().tolist() == [1, 1]
 
 
 def test_what_cannot_be_trained_towards_says_so(diffuser: Load, encoderless: Any) -> None:
