@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmagent import Audio, Embedding, Engine, GraphBuilder, Preset
-from mmagent.conformance import check as conform
+from mmagent import Audio, Embedding, Engine, GraphBuilder
 from mmagent.errors import Cancelled, MediaError, ModelError
-from mmagent.registry import registry
 from tests.tools.encoders.checkpoints import Folders, card_of, loaded
 from tests.tools.encoders.families import (
     HEARING,
@@ -116,16 +113,6 @@ def test_what_comes_out_is_what_the_card_declares(folders: Folders, ctx: Listene
     assert kept >= 3
 
 
-@pytest.mark.parametrize("name", ["clap", "whisper"])
-def test_it_keeps_the_promises_of_its_card(folders: Folders, name: str) -> None:
-    tool = Preset(f"small-{name}", registry.find("audio-encoder.v1"), {"model": str(folders(name))})
-    clips = [sound(0.4, RATES[name]), sound(1.3, RATES[name], seed=1)]
-    only = ("types", "determinism", "concurrency", "unload")
-    findings = list(conform(tool, inputs={"audio": clips}, only=only))
-    assert [str(item) for item in findings if item.status != "ok"] == []
-    assert len(findings) == len(only)
-
-
 @settings(max_examples=15, deadline=None)
 @given(n_samples=st.integers(1, 40_000))
 def test_the_mask_counts_the_sound_and_padding_changes_nothing(
@@ -192,15 +179,6 @@ def test_it_stops_between_windows(folders: Folders, whisper: Any) -> None:
     with pytest.raises(Cancelled):
         whisper.run(sound(3), ctx)
     assert ctx.looks == 2
-
-
-def test_threads_get_what_one_gets(folders: Folders, whisper: Any) -> None:
-    from tests.tools.conftest import Listener
-
-    clips = [sound(0.3 + index / 5, seed=index) for index in range(8)]
-    with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda clip: whisper.run(clip, Listener()), clips))
-    assert made == [whisper.run(clip, Listener()) for clip in clips]
 
 
 def test_what_cannot_be_heard_is_refused(folders: Folders, ctx: Listener, whisper: Any) -> None:

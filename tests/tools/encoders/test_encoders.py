@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mmagent import Audio, Image, Text, Video
+from mmagent import Audio, Image, Preset, Text, Video
+from mmagent.conformance import check as conform
 from mmagent.errors import ModelError
+from mmagent.registry import registry
 from tests.tools.encoders.checkpoints import Folders, card_of, fresh, loaded, pickled, threads
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ GIVEN: dict[str, Any] = {
     "audio-encoder.v1": Audio(np.sin(np.arange(8000, dtype="f4")), 16_000),
     "text-encoder.v1": Text("a small text"),
     "video-encoder.v1": Video(np.zeros((4, 20, 20, 3), "uint8"), fps=8),
+}
+OTHER: dict[str, Any] = {
+    "image-encoder.v1": Image(np.eye(24, dtype="uint8")[..., None] * np.full(3, 200, "uint8")),
+    "audio-encoder.v1": Audio(np.cos(np.arange(9000, dtype="f4")), 16_000),
+    "text-encoder.v1": Text("[SEP] another one"),
+    "video-encoder.v1": Video(np.full((3, 20, 20, 3), 99, "uint8"), fps=8),
 }
 OWN = {"image-encoder.v1": "vit", "audio-encoder.v1": "wav2vec2", "text-encoder.v1": "bert", "video-encoder.v1": "clip"}
 
@@ -67,6 +75,14 @@ def test_a_processor_of_the_whole_model_tells_as_much(folders: Folders, tmp_path
 def test_an_architecture_that_makes_something_else_is_an_error_of_the_model(folders: Folders, ctx: Listener) -> None:
     with pytest.raises(ModelError, match="encodec cannot be run as this tool runs it: TypeError"):
         run(loaded("audio-encoder.v1", model=str(folders("encodec"))), ctx)
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_it_keeps_the_promises_of_its_card(folders: Folders, name: str) -> None:
+    tool = Preset("small", registry.find(name), {"model": str(folders(OWN[name]))})
+    only, port = ("types", "determinism", "concurrency", "unload"), name.split("-")[0]
+    findings = list(conform(tool, inputs={port: [GIVEN[name], OTHER[name]]}, only=only))
+    assert [item.status for item in findings] == ["ok"] * len(only), findings
 
 
 @pytest.mark.parametrize("name", ["image-encoder.v1", "audio-encoder.v1", "text-encoder.v1"])

@@ -6,7 +6,6 @@ import functools
 import gc
 import json
 import shutil
-import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -191,25 +190,6 @@ def test_pictures_that_stay_of_several_sizes_are_encoded_apart(folders: Folders,
     made = loaded("image-batch-encoder.v1", model=str(folder)).run([picture(0, 20, 20), picture(1, 20, 60)], Quiet())
     assert [len(item.array) for item in made] == [4, 12]
     assert set(card_of(TOOL, model=str(folder)).outputs[0].constraints) == {"width", "space"}
-
-
-def test_two_threads_get_what_one_gets(folders: Folders) -> None:
-    for name in ("clip", "beit"):
-        tool, images = loaded(TOOL, model=str(folders(name)), layer=-2), [picture(seed) for seed in range(16)]
-        alone = loaded(TOOL, model=str(folders(name)), layer=-2)
-        expected = [alone.run(image).array.tobytes() for image in images]
-        made: dict[int, bytes] = {}
-
-        def work(start: int, tool: Any = tool, images: list[Image] = images, made: dict[int, bytes] = made) -> None:
-            for index in range(start, len(images), 2):
-                made[index] = tool.run(images[index]).array.tobytes()
-
-        threads = [threading.Thread(target=work, args=(start,)) for start in (0, 1)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [made[index] for index in range(len(images))] == expected
 
 
 def test_unloading_gives_the_weights_back(folders: Folders) -> None:

@@ -6,7 +6,6 @@ import importlib
 import io
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmagent import MissingExtra, Preset, Text
-from mmagent.conformance import check as conform
+from mmagent import MissingExtra, Text
 from mmagent.errors import MediaError, ModelError
-from mmagent.registry import registry
 from tests.tools.encoders.checkpoints import Folders, card_of, fresh, loaded
 from tests.tools.encoders.families import (
     READING,
@@ -120,13 +117,6 @@ def test_what_comes_out_is_what_the_card_declares(folders: Folders, ctx: Listene
         assert {"width", "space"} <= set(port.constraints)
         kept += 1
     assert kept >= 3
-
-
-def test_it_keeps_the_promises_of_its_card(folders: Folders) -> None:
-    tool = Preset("small-bert", registry.find("text-encoder.v1"), {"model": str(folders("bert"))})
-    only = ("types", "determinism", "concurrency", "unload")
-    findings = list(conform(tool, inputs={"text": [Text("one"), Text("and another")]}, only=only))
-    assert [str(item) for item in findings if item.status != "ok"] == []
 
 
 # -- ids
@@ -246,16 +236,6 @@ def test_a_prompt_is_put_before_the_text(folders: Folders, ctx: Listener) -> Non
     plain = loaded(TOOL, model=str(folders("bert")))
     prompted = loaded(TOOL, model=str(folders("bert")), prompt="query ")
     assert prompted.run(Text("cats"), ctx) == plain.run(Text("query cats"), ctx)
-
-
-def test_threads_get_what_one_gets(folders: Folders) -> None:
-    from tests.tools.conftest import Listener
-
-    tool = loaded(TOOL, model=str(folders("bert")))
-    texts = [Text(("[SEP] word " if index % 2 else "other ") * (index % 5 + 1)) for index in range(40)]
-    with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda text: tool.run(text, Listener()), texts))
-    assert made == [tool.run(text, Listener()) for text in texts]
 
 
 # -- what is refused
