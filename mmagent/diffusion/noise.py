@@ -30,7 +30,8 @@ def noised(
     n_steps = scheduler.config.num_train_timesteps
     if is_flow(scheduler):  # Esser et al. 2024, arXiv:2403.03206: straight paths, times drawn logit-normally
         sigma = torch.sigmoid(draw((len(clean),)))
-        shift = 1.0 if scheduler.config.get("use_dynamic_shifting") else scheduler.config.get("shift", 1.0)
+        named = scheduler.config.get("flow_shift", scheduler.config.get("shift", 1.0))  # the first is UniPC's
+        shift = 1.0 if scheduler.config.get("use_dynamic_shifting") else named
         sigma = shift * sigma / (1 + (shift - 1) * sigma)
         at = _by_picture(sigma, clean)
         return (1 - at) * clean + at * noise, sigma * n_steps, noise - clean, ((1 - sigma) / sigma).square()
@@ -53,13 +54,12 @@ def weights(scheduler: Any, snr: torch.Tensor, gamma: float) -> torch.Tensor:
     """The min-SNR weights `[B]` of times (Hang et al. 2023, arXiv:2303.09556), for what the scheduler predicts."""
     import torch
 
-    capped = torch.clamp(snr, max=gamma)
     kind = "flow" if is_flow(scheduler) else scheduler.config.get("prediction_type", "epsilon")
-    if kind == "sample":
-        return capped
+    if kind == "epsilon":
+        return (gamma / snr).clamp(max=1)  # 1 also where there is nothing but noise
+    capped = torch.clamp(snr, max=gamma)
     # A flow's error is that of the picture over sigma², which is (1 + √SNR)² times as large.
-    scale = {"epsilon": snr, "v_prediction": snr + 1, "flow": (1 + snr.sqrt()).square()}[kind]
-    return capped / scale.clamp(min=1e-8)
+    return capped / {"sample": 1, "v_prediction": snr + 1, "flow": (1 + snr.sqrt()).square()}[kind]
 
 
 def is_flow(scheduler: Any) -> bool:

@@ -202,6 +202,20 @@ def test_min_snr_weighs_every_prediction_as_one_of_the_picture(kind: str) -> Non
     torch.testing.assert_close(weights(pattern, snr, gamma).double(), expected.double(), rtol=1e-3, atol=1e-6)
 
 
+def test_nothing_but_noise_weighs_as_much_as_any_other_noise() -> None:
+    assert weights(scheduler("epsilon"), torch.tensor([0.0, 1e-9, 1.0, 10.0]), 5.0).tolist() == [1, 1, 1, 0.5]
+
+
+def test_both_kinds_of_flow_schedulers_draw_shifted_times() -> None:
+    import diffusers
+
+    unipc = diffusers.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0, num_train_timesteps=1000
+    )
+    clean = torch.zeros(64, 1, 1, 1)
+    torch.testing.assert_close(noised(unipc, clean, seeded())[1], noised(scheduler("flow"), clean, seeded())[1])
+
+
 def test_the_running_scheduler_is_not_touched(diffuser: Load) -> None:
     pattern = diffuser("sdxl").pipe.scheduler
     before = dict(vars(pattern))
