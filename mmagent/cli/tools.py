@@ -138,6 +138,7 @@ def _as_data(item: Listing) -> dict[str, object]:
 def _describe(card: Card) -> str:
     lines = [f"{card.name}  {card.kind}", *(f"  {line.strip()}" for line in card.doc.strip().splitlines())]
     lines += [f"  in   {port.name}: {port}" for port in card.inputs]
+    lines += [f"       exactly one of {', '.join(card.either)} is given"] if card.either else []
     lines += [f"  out  {port.name}: {port}" for port in card.outputs]
     for item in card.settings:
         kind = " | ".join(map(str, item.choices)) or item.type

@@ -64,6 +64,10 @@ def test_the_list_can_be_narrowed_to_a_modality(mm: Command, sonify: Path) -> No
     assert (wrong.exit_code, wrong.stdout) == (USAGE, "")
 
 
+def test_a_card_says_of_which_ports_one_is_given(mm: Command) -> None:
+    assert "exactly one of prompt, prompt_embeds is given" in mm("tools", "show", "image-diffusion").stdout
+
+
 def test_a_card_is_shown_whole(mm: Command, sonify: Path) -> None:
     shown = mm("tools", "show", "sonify").stdout
     for piece in ("sonify.v1", "Turn a picture", "image: image", "audio: audio", "tempo: int", "pure | rough"):
