@@ -58,8 +58,10 @@ def weights(scheduler: Any, snr: torch.Tensor, gamma: float) -> torch.Tensor:
     if kind == "epsilon":
         return (gamma / snr).clamp(max=1)  # 1 also where there is nothing but noise
     capped = torch.clamp(snr, max=gamma)
+    if kind == "sample":
+        return capped
     # A flow's error is that of the picture over sigma², which is (1 + √SNR)² times as large.
-    return capped / {"sample": 1, "v_prediction": snr + 1, "flow": (1 + snr.sqrt()).square()}[kind]
+    return capped / (snr + 1 if kind == "v_prediction" else (1 + snr.sqrt()).square())
 
 
 def is_flow(scheduler: Any) -> bool:
