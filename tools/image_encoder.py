@@ -39,9 +39,9 @@ class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra
         return described(
             cls.card,
             (tool.choice.model, tool.choice.revision),
-            made={**(found.constraints if found else {}), "space": tool.space},
-            memory=found.memory if found else 0,
-            cost=found.times(cls.typical).cost if found else 0,
+            made={"tokens": found.tokens, "width": found.width, "space": tool.space},
+            memory=found.memory,
+            cost=found.cost * cls.typical,
         )
 
     def load(self) -> None:

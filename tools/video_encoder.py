@@ -47,9 +47,9 @@ class VideoEncoder(Tool, name="video-encoder.v1", kind="encoder", cost=4.0, memo
         return described(
             cls.card,
             (tool.choice.model, tool.choice.revision),
-            made={**(found.constraints if found else {}), "space": tool.space},
-            memory=found.memory if found else 0,
-            cost=found.cost if found else 0,
+            made={"tokens": found.tokens, "width": found.width, "space": tool.space},
+            memory=found.memory,
+            cost=found.cost,
         )
 
     def load(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmagent.checkpoint.describing import check_layer, layers_size, seconds
@@ -18,33 +18,31 @@ from mmagent.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one picture: `tokens` states of `width`, None where it cannot be told; `memory` bytes, `cost` seconds."""
+    """Of one picture: `tokens` states of `width`, None where it cannot be told; `memory` bytes, `cost` seconds.
 
-    kind: str
-    fields: Mapping[str, Any]
+    `kind` is the family's name, "" if nothing is known.
+    """
+
+    kind: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
     tokens: int | None = None
     width: int | None = None
     memory: int = 0
     cost: float = 0.0
-
-    @property
-    def constraints(self) -> dict[str, int]:
-        """What is known of the states, in the words of a port."""
-        return {name: value for name in ("tokens", "width") if (value := getattr(self, name)) is not None}
 
     def times(self, count: int) -> Facts:
         """The same of so many pictures whose states follow each other."""
         return replace(self, tokens=self.tokens and self.tokens * count, cost=self.cost * count)
 
 
-def facts(choice: Choice) -> Facts | None:
-    """What the checkpoint tells of a choice; None if it is a hub id that is not in the cache yet.
+def facts(choice: Choice) -> Facts:
+    """What the checkpoint tells of a choice; nothing while it is a hub id that is not in the cache.
 
     ModelError if it is no image encoder, or has no such layer or states.
     """
     found = _fields(choice)
     if found is None:
-        return None
+        return Facts()
     kind, fields, projection = found
     if kind in REFUSED:
         raise ModelError(f"{choice.model} is {kind}: {REFUSED[kind]}")
@@ -60,9 +58,7 @@ def facts(choice: Choice) -> Facts | None:
     patches = _patches(kind, row, fields, prepared, sides)
     tokens = patches and patches + prefix
     made = {"patches": patches, "all": tokens}.get(choice.output, 1)
-    width = hidden
-    if choice.output == "projected" and projection:
-        width = projection
+    width = projection if choice.output == "projected" and projection else hidden
     size = layers_size(hidden, n_layers) if row.uniform else 0
     return Facts(kind, fields, made, width, 4 * size, seconds(size, tokens or 0))
 

@@ -41,7 +41,7 @@ class Tower:
         """Load what `choice` names, downloading it first if need be; ModelError says what does not fit and why."""
         path = locate(choice.model, revision=choice.revision)
         found = facts(choice)
-        if found is None:
+        if not found.kind:
             raise ModelError(f"{choice.model} holds no config.json; name the folder in which the model was saved")
         if found.kind == "open_clip":
             opened = config(choice.model, openclip.CONFIG, revision=choice.revision) or {}

@@ -23,12 +23,11 @@ BATCH = 16
 """Frames that go through an image encoder together."""
 
 
-def video_facts(choice: Choice, n_frames: int | None) -> Facts | None:
-    """What the checkpoint tells of so many frames (None: as many as it takes); None if it is not here yet."""
+def video_facts(choice: Choice, n_frames: int | None) -> Facts:
+    """What the checkpoint tells of so many frames (None: as many as it takes); nothing while it is not here."""
     if videomae.is_videomae(choice):
         return videomae.facts(choice, n_frames)
-    still = facts(choice)
-    return still and still.times(n_frames or FRAMES)
+    return facts(choice).times(n_frames or FRAMES)
 
 
 def load_video(choice: Choice, n_frames: int | None) -> FrameTower | videomae.TubeletTower:
