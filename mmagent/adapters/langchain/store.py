@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from pathlib import Path
 
 from mmagent.errors import IntakeError, MediaError
@@ -15,31 +16,33 @@ _SHORTEST = 12
 class MediaStore:
     """Holds media; `put` gives a handle (`media:3f9a01c2b4d5`), `get` the medium again. Any thread may use it.
 
-    The handle is the beginning of the medium's digest, as long as it has to be. With a `folder` each medium is
-    a file there too, in its lossless format, and is found again by another process.
+    The handle is the beginning of the medium's digest, as long as it has to be. With a `folder` each medium is a file
+    there, in its lossless format, and is found again by another process. Without, up to `budget` bytes of media are
+    held: those that nobody has asked for the longest go first.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, budget: int = 2**30) -> None:
         self._folder = None if folder is None else Path(folder)
-        self._held: dict[str, Media] = {}
-        self._lock = threading.Lock()
+        self._budget, self._bytes = budget, 0
+        self._held: OrderedDict[str, Media] = OrderedDict()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._held) if self._folder is None else len(list(self._folder.glob("*.*.*")))
 
     def __contains__(self, handle: object) -> bool:
         return isinstance(handle, str) and self._find(handle) is not None
 
     def put(self, medium: Media) -> str:
         """Hold a medium and return its handle; the same one for the same content."""
-        digest = medium.digest
         with self._lock:
-            handle = PREFIX + digest[:_SHORTEST]
-            if handle in self._held and self._held[handle] != medium:
-                handle = PREFIX + digest  # two digests that begin alike
-            if handle not in self._held and self._folder is not None:
-                self._write(self._folder, handle, medium)
-            self._held[handle] = medium
+            handle = PREFIX + medium.digest[:_SHORTEST]
+            held = self._find(handle)
+            if held is not None and held != medium and held.encode() != medium.encode():
+                handle = PREFIX + medium.digest  # two digests that begin alike
+                held = self._find(handle)
+            if held is None:
+                self._keep(handle, medium)
         return handle
 
     def get(self, handle: str) -> Media:
@@ -47,24 +50,34 @@ class MediaStore:
         found = self._find(handle)
         if found is None:
             raise IntakeError(
-                f"no medium is held as {handle[:80]!r}; put it into the store first, "
-                "and give everything that shares handles the same store"
+                f"no medium is held as {handle[:80]!r}, or no longer; put it into the store first, give everything that "
+                "shares handles the same store, and a store that shall forget nothing a folder"
             )
         return found
 
     def drop(self, handle: str) -> None:
         """Forget a medium, and its file."""
         with self._lock:
-            self._held.pop(handle, None)
+            gone = self._held.pop(handle, None)
+            self._bytes -= gone.nbytes if gone is not None else 0
             for path in self._files(handle):
                 path.unlink(missing_ok=True)
 
     def _find(self, handle: str) -> Media | None:
         with self._lock:
-            if handle not in self._held:
-                for path in self._files(handle):
-                    self._held[handle] = _read(path, handle)
-            return self._held.get(handle)
+            if handle in self._held:
+                self._held.move_to_end(handle)
+            files = self._files(handle)
+            return _read(files[0], handle) if files else self._held.get(handle)
+
+    def _keep(self, handle: str, medium: Media) -> None:
+        if self._folder is not None:
+            self._write(self._folder, handle, medium)
+            return
+        self._held[handle] = medium
+        self._bytes += medium.nbytes
+        while self._bytes > self._budget and len(self._held) > 1:
+            self._bytes -= self._held.popitem(last=False)[1].nbytes
 
     def _files(self, handle: str) -> list[Path]:
         digest = handle.removeprefix(PREFIX)
