@@ -27,7 +27,7 @@ class Words:
             getattr(tokenizer, f"{what}_side") == "left" for what in ("truncation", "padding")
         )
         self._pad = tokenizer.pad_token_id
-        self.n_added = len(self.ids("", None)[0])
+        self.n_added = len(self._pieces.around(self._pieces.body(""), 0, False))  # some make a piece of no text
 
     def ids(self, text: str, limit: int | None) -> tuple[list[int], int]:
         """The ids of a text with the control tokens that the model puts around it, and how many tokens were cut off."""
