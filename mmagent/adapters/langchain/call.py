@@ -65,6 +65,7 @@ class Call:
             content = list(self._blocks(reply))
         message = AIMessage(content=content, usage_metadata=self._tap.usage(), response_metadata=self._metadata())
         message.tool_calls, message.invalid_tool_calls = self._foreign.called()
+        message.additional_kwargs = self._kept()
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _blocks(self, reply: Reply) -> Iterator[Block]:
@@ -94,7 +95,11 @@ class Call:
 
     def last(self) -> ChatGenerationChunk:
         """The chunk that ends the reply: no content, but calls of LangChain's tools, what it took and who made it."""
-        facts = {"usage_metadata": self._tap.usage(), "response_metadata": self._metadata()}
+        facts = {
+            "additional_kwargs": self._kept(),
+            "usage_metadata": self._tap.usage(),
+            "response_metadata": self._metadata(),
+        }
         return _chunk("", tool_call_chunks=self._foreign.chunks(), chunk_position="last", **facts)
 
     def _tell(self, step: CompiledStep, reply: Reply | None = None) -> Iterator[ChatGenerationChunk]:
@@ -163,6 +168,9 @@ class Call:
         if self._tap.estimated:
             found["usage_estimated"] = True
         return found
+
+    def _kept(self) -> dict[str, Any]:
+        return self._foreign.kept if self._foreign.calls else {}
 
     def _reply(self) -> Reply:
         return self.turn.reply(self._agent)

@@ -22,13 +22,17 @@ Links = Mapping[int, AIMessage | ToolMessage]
 
 @dataclass
 class Foreign:
-    """Tools in OpenAI's form, with the `choice` and the `options` that `bind_tools` takes. `calls` are the model's."""
+    """Tools in OpenAI's form, with the `choice` and the `options` that `bind_tools` takes. `calls` are the model's.
+
+    `kept` is what its provider wants back with their results.
+    """
 
     tools: Sequence[Mapping[str, Any]] = ()
     choice: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
     links: Links = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:

@@ -17,6 +17,7 @@ from mmagent.conversation import Conversation, MediaSegment, Message, Segment, S
 from mmagent.errors import ConversationError
 from mmagent.media import Media
 from mmagent.model.chat.blocks import block
+from mmagent.model.chat.thoughts import THOUGHTS, beside
 
 SHOWN = "What you asked for has been made:"
 ANSWERED = "Media of the tools' answers:"
@@ -92,6 +93,10 @@ class _Writer:
                 written.append(last := AIMessage(""))
             last.tool_calls += link.tool_calls
             last.invalid_tool_calls += link.invalid_tool_calls
+            last.additional_kwargs = beside(link)
+            thoughts = last.additional_kwargs.pop(THOUGHTS, [])
+            if thoughts:
+                last.content = [*thoughts, *([dict(_text(str(last.content)))] if last.content else [])]
         yield from written
 
     def _seen(self, segment: Segment) -> bool:

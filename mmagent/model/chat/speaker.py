@@ -30,6 +30,7 @@ from mmagent.model.chat.mending import Heard, told
 from mmagent.model.chat.meter import Meter
 from mmagent.model.chat.providers import variable_of
 from mmagent.model.chat.redact import secrets_of
+from mmagent.model.chat.thoughts import added, beside
 from mmagent.tool import Context
 
 if TYPE_CHECKING:
@@ -127,11 +128,15 @@ class _Reply:
     def _chunks(self, messages: Sequence[BaseMessage], choice: str) -> Generator[AIMessage]:
         """The model's chunks. Its exceptions come as ProviderError; its stream is closed whatever happens."""
         try:
+            came: list[AIMessage] = []
             with closing(self._stream(messages, choice)) as stream:
                 for chunk in stream:
+                    came.append(chunk)
                     yield chunk
                     if self._ctx is not None:
                         self._ctx.check()
+            if self._foreign.tools and came:
+                self._foreign.kept = beside(added(came))
             return
         except MMAgentError:
             raise

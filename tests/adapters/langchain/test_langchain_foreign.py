@@ -58,6 +58,7 @@ class Obedient(BaseChatModel):
     broken: str = ""
     one_index: bool = False
     bare: bool = False
+    thoughts: str = ""
     max_tokens: int = 0
     key: SecretStr = SecretStr("sesame")
     requests: list[list[BaseMessage]] = Field(default_factory=list)
@@ -98,6 +99,9 @@ class Obedient(BaseChatModel):
     def _said(self, messages: list[BaseMessage], tools: list[dict[str, Any]], choice: str | None) -> Iterator[AIMessageChunk]:  # fmt: skip
         usage = UsageMetadata(input_tokens=10, output_tokens=2, total_tokens=12)
         yield AIMessageChunk(content=self.words, usage_metadata=usage)
+        if self.thoughts:
+            thought = {"type": "thinking", "thinking": self.thoughts, "signature": "s", "index": 0}
+            yield AIMessageChunk(content=[thought], additional_kwargs={"signatures": {"id-1": "t"}})
         if isinstance(messages[-1], ToolMessage) and not choice:
             return
         own = [item for item in tools if item["name"].startswith("make_")]
@@ -332,6 +336,19 @@ def test_media_beside_a_call_stay_in_the_history() -> None:
     assert rebuilt(reasoner)[1:] == [
         ("ai", "Here:", ["make_image", "weather"]), ("tool", "[image 1]", []), ("tool", "sun in Rome", []),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_provider_wants_back_comes_back_with_the_results(whole: bool) -> None:
+    reasoner = Obedient(thoughts="Hm.", whole=whole)
+    model = model_of(reasoner).bind_tools([weather])
+    for message in (model.invoke([ASKED]), added(model.stream([ASKED]))):  # type: ignore[arg-type]  # they are chunks
+        assert "Hm." not in str(message.content)
+        model.invoke([ASKED, message, weather.invoke(message.tool_calls[0])])
+        sent = next(item for item in reasoner.requests[-1] if isinstance(item, AIMessage))
+        assert sent.additional_kwargs == {"signatures": {"id-1": "t"}}
+        assert [block["type"] for block in sent.content if isinstance(block, dict)] == ["thinking", "text"]
+        assert sent.tool_calls == [CALL] and sent.text == "Very well."
 
 
 @pytest.mark.parametrize("sees", [(), ("image",)])
