@@ -14,9 +14,10 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.diffusion.layout import INDEX, Layout, layout
+from mmagent.diffusion.single_file import described, from_file
 from mmagent.diffusion.size import chosen
 from mmagent.diffusion.words import read_as_letters
-from mmagent.errors import MissingExtra, ModelError
+from mmagent.errors import MissingExtra, MMAgentError, ModelError
 
 _MAY_LACK = ("text_encoder", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
 """Parts that a pipeline runs without: embeddings come from elsewhere, and pictures go out unjudged."""
@@ -52,12 +53,12 @@ def load_pipeline(
     try:
         with quiet():
             if place.is_file():
-                pipe = _from_file(diffusers, place, config, precision)
+                pipe = _from_file(diffusers, place, config, pickle, precision)
             else:
                 pipe = _from_folder(diffusers, place, _described(str(place)), safe, pickle, precision)
             _check_whole(pipe, model)
             pipe.to(where)
-    except (ModelError, MissingExtra, MemoryError):
+    except (MMAgentError, MemoryError):
         raise
     except ImportError as error:
         raise MissingExtra(error.name or _first_line(error), "local", owner) from error
@@ -93,18 +94,12 @@ def _from_folder(diffusers: Any, place: Path, plan: Layout, safe: bool, pickle: 
     )
 
 
-def _from_file(diffusers: Any, place: Path, config: str, dtype: Any) -> Any:
-    """A pipeline out of one file of weights; without `config`, the configs of the base model that it looks like."""
-    if not config:
-        from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
-
-        config = fetch_diffusers_config(load_single_file_checkpoint(str(place)))["pretrained_model_name_or_path"]
-    described = checkpoint.locate(config)
-    plan = _described(str(described))
-    _check_parts(diffusers, described, plan)
-    return _kind(diffusers, plan).from_single_file(
-        str(place), config=str(described), dtype=dtype, local_files_only=True
-    )
+def _from_file(diffusers: Any, place: Path, config: str, pickle: bool, dtype: Any) -> Any:
+    configs = described(place, config)
+    checkpoint.guard(configs, pickle=pickle)
+    plan = _described(str(configs))
+    _check_parts(diffusers, configs, plan)
+    return from_file(_kind(diffusers, plan), place, configs, config, dtype)
 
 
 def _described(model: str) -> Layout:

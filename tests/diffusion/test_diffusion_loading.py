@@ -194,26 +194,77 @@ def test_a_hub_id_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.Monkey
     assert layout("nobody/has-this") is None
 
 
-def test_one_file_is_loaded_with_the_configs_that_describe_it(
-    folder: Folder, diffuser: Any, listen: Any, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def single(folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stable Diffusion as one file, in the layout of the original release; beside it, its configs in `configs`."""
     from safetensors.torch import load_file, save_file
 
-    source = folder("stable-diffusion")
+    source, root = folder("stable-diffusion"), tmp_path_factory.mktemp("single")
     parts = {part: load_file(next((source / part).glob("*.safetensors"))) for part in ("unet", "vae", "text_encoder")}
     merged = {**original_unet(parts["unet"]), **original_vae(parts["vae"])}
     words = {name.removeprefix("text_model."): value for name, value in parts["text_encoder"].items()}
     merged |= {f"cond_stage_model.transformer.text_model.{name}": value for name, value in words.items()}
-    file = tmp_path / "My Painter.safetensors"
-    save_file({name: value.contiguous() for name, value in merged.items()}, file)
-    described = tmp_path / "configs"
-    shutil.copytree(source, described, ignore=shutil.ignore_patterns("*.safetensors"))
+    save_file({name: value.contiguous() for name, value in merged.items()}, root / "My Painter.safetensors")
+    shutil.copytree(source, root / "configs", ignore=shutil.ignore_patterns("*.safetensors"))
+    return root / "My Painter.safetensors"
 
-    mine = loaded(file, config=str(described))
+
+def test_one_file_is_loaded_with_the_configs_that_describe_it(single: Path, diffuser: Any, listen: Any) -> None:
+    configs = str(single.parent / "configs")
+    mine = loaded(single, config=configs)
     np.testing.assert_array_equal(painted(mine, listen()), painted(diffuser("stable-diffusion"), listen()))
     assert mine.space == "my-painter.text"
-    known = layout(str(file), config=str(described))
-    assert known is not None and known.width == 16 and 0 < known.memory() < file.stat().st_size
+    known = layout(str(single), config=configs)
+    assert known is not None and known.width == 16 and 0 < known.memory() < single.stat().st_size
+
+
+def test_one_file_is_loaded_with_the_configs_beside_it(single: Path, tmp_path: Path, listen: Any) -> None:
+    shutil.copytree(single.parent / "configs", tmp_path, dirs_exist_ok=True)
+    mine = shutil.copy(single, tmp_path / "mine.safetensors")
+    assert layout(str(mine)) is not None, "the card follows them"
+    assert painted(loaded(mine), listen()).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("config", ["somebody/painter", ""])
+def test_of_a_hub_id_that_describes_one_file_the_configs_alone_are_fetched(
+    config: str, single: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+    from diffusers.loaders import single_file_utils
+
+    asked = list[tuple[str, tuple[str, ...]]]()
+
+    def fetch(name: str, *, allow_patterns: list[str], local_files_only: bool = False) -> str:
+        if local_files_only:
+            raise hub.errors.LocalEntryNotFoundError("nothing is here")
+        asked.append((name, tuple(allow_patterns)))
+        return str(single.parent / "configs")
+
+    def read(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the file is read for its names and shapes alone")
+
+    monkeypatch.setattr(hub, "snapshot_download", fetch)
+    monkeypatch.setattr(single_file_utils, "load_single_file_checkpoint", read)
+    loaded(single, config=config)
+    ((name, patterns),) = asked
+    assert name == config or name.endswith("stable-diffusion-v1-5")
+    assert "*.json" in patterns and not any("safetensors" in item or "bin" in item for item in patterns)
+
+
+def test_what_one_file_lacks_is_told(single: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    bare = tmp_path / "bare.safetensors"
+    save_file({name: value for name, value in load_file(single).items() if name.startswith("model.")}, bare)
+    with pytest.raises(ModelError, match="holds not all parts of a StableDiffusionPipeline; get the others"):
+        loaded(bare, config=str(single.parent / "configs"))
+
+
+def test_pickles_among_the_configs_of_one_file_are_refused(single: Path, tmp_path: Path) -> None:
+    configs = Path(shutil.copytree(single.parent / "configs", tmp_path / "configs"))
+    torch.save({}, configs / "text_encoder" / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="unpickling can run code"):
+        loaded(single, config=str(configs))
 
 
 def original_unet(state: dict[str, Any]) -> dict[str, Any]:
