@@ -10,19 +10,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Annotated, Any, Literal, cast
 
-from mmagent import Audio, Card, Constraint, Context, Embedding, Tool
-from mmagent.checkpoint import (
-    check_layer,
-    config,
-    described,
-    forward,
-    layers_size,
-    load_part,
-    load_pretrained,
-    processor_config,
-    seconds,
-    space_name,
-)
+from mmagent import Audio, Card, Constraint, Context, Embedding, Tool, checkpoint
 from mmagent.errors import MediaError, ModelError
 from mmagent.tool import Scalar
 
@@ -61,18 +49,18 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
         self.model, self.revision, self.pickle = model, revision, pickle
         self.output, self.layer, self.windows = output, layer, windows
         own = output if output != "pooled" else "audio.pooled"  # a model may pool text too, into another space
-        self.space = space or space_name(model, own, layer, revision)
+        self.space = space or checkpoint.space_name(model, own, layer, revision)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         asked = cast("AudioEncoder", cls.make(settings))
-        shape = config(asked.model, revision=asked.revision) or {}
-        hearing = processor_config(asked.model, "feature_extractor", revision=asked.revision)
+        shape = checkpoint.config(asked.model, revision=asked.revision) or {}
+        hearing = checkpoint.processor_config(asked.model, "feature_extractor", revision=asked.revision)
         if shape:
             asked._check(shape)
         tokens, windows = _tokens(shape), asked.windows
-        size = layers_size(_width(shape, "states", 0), _n_layers(shape))
-        return described(
+        size = checkpoint.layers_size(_width(shape, "states", 0), _n_layers(shape))
+        return checkpoint.described(
             cls.card,
             (asked.model, asked.revision),
             heard={"rate": hearing.get("sampling_rate")},
@@ -82,13 +70,13 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
                 "space": asked.space,
             },
             memory=4 * size,
-            cost=seconds(size, (tokens or USUAL) * (windows or 1)),
+            cost=checkpoint.seconds(size, (tokens or USUAL) * (windows or 1)),
         )
 
     def load(self) -> None:
-        self._hear = load_part("AutoFeatureExtractor", self.model, revision=self.revision)
+        self._hear = checkpoint.load_part("AutoFeatureExtractor", self.model, revision=self.revision)
         # What stands in training for sound that was masked is left out of many checkpoints, and is of no use here.
-        loaded = load_pretrained(
+        loaded = checkpoint.load_pretrained(
             "AutoModel", self.model, pickle=self.pickle, revision=self.revision, optional=("masked_spec_embed",)
         )
         self._shape = loaded.config
@@ -156,7 +144,7 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
         filled = np.pad(samples, (0, max(0, ceil(SHORTEST * rate) - len(samples))))
         inputs = self._hear(filled, sampling_rate=rate, return_tensors="pt")
         last = self.layer == -1
-        with forward(self.model):
+        with checkpoint.forward(self.model):
             if self._shape.model_type == "clap":
                 tower = self._encode.get_audio_features if self.output == "projected" else self._encode.audio_model
                 out = tower(**inputs)
@@ -205,7 +193,7 @@ class AudioEncoder(Tool, name="audio-encoder.v1", kind="encoder", cost=1.0, memo
             return
         if clap or self.output == "projected":
             raise ModelError(f"{self.model}: the layers of CLAP have states of several widths; leave layer at -1")
-        check_layer(self.model, self.layer, n)
+        checkpoint.check_layer(self.model, self.layer, n)
 
 
 def _n_layers(shape: Mapping[str, Any]) -> int | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mmagent import Card, Embedding, Points, Tool
 from mmagent.checkpoint import config, described, forward, load_tensors, loading, locate, space_name
-from mmagent.errors import MediaError, MissingExtra, ModelError
+from mmagent.errors import MediaError, ModelError
 from mmagent.tool import Scalar
 
 if TYPE_CHECKING:
@@ -65,10 +65,6 @@ class PointsEncoder(
         )  # fmt: skip
 
     def load(self) -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise MissingExtra(error.name or "torch", "local", self.card.name) from error
         folder = locate(self.model, revision=self.revision)
         shape = _shape(self.model, self.revision)
         if shape is None:
@@ -89,21 +85,23 @@ class PointsEncoder(
                 f"shape, {', '.join(wrong[:3])}"
             )
         network.load_state_dict({name: state[name] for name in needed}, strict=False)
-        self._network, self._loaded, self._torch = network.eval().requires_grad_(False), shape, torch
+        self._network, self._loaded = network.eval().requires_grad_(False), shape
 
     def unload(self) -> None:
-        del self._network, self._loaded, self._torch
+        del self._network, self._loaded
 
     def run(self, points: Points) -> Embedding:
+        import torch
+
         cloud = points.array
         if cloud.shape[1] != self._loaded.channels:
             raise MediaError(f"{self.model} takes {self._loaded.channels} numbers a point, not {cloud.shape[1]}")
-        given = self._torch.tensor(_normal(cloud) if self._loaded.normalize else cloud)
+        given = torch.tensor(_normal(cloud) if self._loaded.normalize else cloud)
         with forward(self.model):
             local, whole = self._network(given.T[None])  # [1, 64, N], [1, 1024]
             if self.output == "pooled":
                 return Embedding(whole.numpy(), self.space)
-            states = self._torch.cat([local[0].T, whole.expand(len(cloud), -1)], dim=1)  # [N, 1088]
+            states = torch.cat([local[0].T, whole.expand(len(cloud), -1)], dim=1)  # [N, 1088]
         return Embedding(states.numpy(), self.space)
 
 

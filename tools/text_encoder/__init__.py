@@ -9,17 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from mmagent import Card, Context, Embedding, Text, Tool
-from mmagent.checkpoint import (
-    check_layer,
-    described,
-    forward,
-    load_part,
-    load_pretrained,
-    locate,
-    seconds,
-    space_name,
-)
+from mmagent import Card, Context, Embedding, Text, Tool, checkpoint
 from mmagent.errors import MediaError, ModelError
 from mmagent.tool import Scalar
 
@@ -77,7 +67,7 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         self.padded, self.prompt = padded, prompt
         # A model may pool pictures too, and text in several ways, each into a space of its own.
         own = output if output != "pooled" else f"text.pooled{'' if pooling == 'auto' else '.' + pooling}"
-        self.space = space or space_name(model, own, layer, revision)
+        self.space = space or checkpoint.space_name(model, own, layer, revision)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
@@ -89,17 +79,17 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
                 width = recipe.pooled_width or width
             filled = asked._limit(recipe) if asked._fills(recipe) else None
         beside = [(asked.tokenizer, "")] if asked.tokenizer else []
-        return described(
+        return checkpoint.described(
             cls.card,
             (asked.model, asked.revision),
             *beside,
             made={"tokens": filled if asked.output == "tokens" else 1, "width": width, "space": asked.space},
             memory=recipe.memory if recipe else 0,
-            cost=seconds(recipe.size, filled or USUAL) if recipe else 0,
+            cost=checkpoint.seconds(recipe.size, filled or USUAL) if recipe else 0,
         )
 
     def load(self) -> None:
-        place = locate(self.model, revision=self.revision)
+        place = checkpoint.locate(self.model, revision=self.revision)
         recipe = self._recipe()
         if recipe is None:
             raise ModelError(f"{self.model} holds no config.json; name a model that save_pretrained wrote")
@@ -109,7 +99,7 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
             {"projection_dim": recipe.joint} if self.output == "projected" and recipe.kind == "clip" else {}
         )
         unneeded = () if self.pooling == "model" else ("pooler",)  # which many checkpoints leave out
-        self._encode = load_pretrained(
+        self._encode = checkpoint.load_pretrained(
             _class(recipe.kind, self.output), self.model, pickle=self.pickle, revision=self.revision,
             optional=unneeded, **folder, **joint,
         )  # fmt: skip
@@ -118,9 +108,9 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         elif self._encode.config.is_encoder_decoder:
             self._encode = self._encode.get_encoder()
         self._words = (
-            Words(load_part("AutoTokenizer", self.tokenizer))
+            Words(checkpoint.load_part("AutoTokenizer", self.tokenizer))
             if self.tokenizer
-            else Words(load_part("AutoTokenizer", self.model, revision=self.revision, **folder))
+            else Words(checkpoint.load_part("AutoTokenizer", self.model, revision=self.revision, **folder))
         )
         self._dense = [dense(place / path, self.pickle) for path in recipe.dense]
         self._loaded = recipe
@@ -147,7 +137,7 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
         inputs = {"input_ids": torch.tensor([ids])}
         if not recipe.kind.startswith(UNMASKED):
             inputs["attention_mask"] = torch.tensor([mask]).long()
-        with forward(self.model):
+        with checkpoint.forward(self.model):
             out = self._encode(**inputs, output_hidden_states=self.layer != -1)
             states = (out.last_hidden_state if self.layer == -1 else out.hidden_states[self.layer])[0]  # [L, D]
             if self.output != "tokens":
@@ -184,7 +174,7 @@ class TextEncoder(Tool, name="text-encoder.v1", kind="encoder", cost=0.1, memory
             raise ModelError(f"{self.model} shares no space with an image or audio encoder; take pooled")
         if layer != -1 and (self.output == "projected" or self.pooling == "model"):
             raise ModelError(f"{self.model} makes its own vector of the last layer; leave layer at -1")
-        check_layer(self.model, layer, recipe.n_layers)
+        checkpoint.check_layer(self.model, layer, recipe.n_layers)
         auto = self.output == "pooled" and self.pooling == "auto"
         if auto and recipe.problem:
             raise ModelError(f"{self.model} {recipe.problem}: set pooling to another than auto")

@@ -126,7 +126,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def wordpieces() -> Any:
     """BERT's tokenizer over single letters."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-    return tf.BertTokenizer(vocab={word: number for number, word in enumerate(words)}, model_max_length=30)
+    return tf.BertTokenizer(
+        vocab={word: number for number, word in enumerate(words)}, do_lower_case=False, model_max_length=30
+    )
 
 
 def unigram() -> Any:

@@ -13,7 +13,7 @@ import pytest
 
 from mmagent import Text
 from mmagent.errors import ModelError
-from tests.tools.encoders.checkpoints import card_of, loaded
+from tests.tools.encoders.checkpoints import Folders, card_of, loaded
 from tests.tools.encoders.families import (
     tf,
     torch,
@@ -29,20 +29,8 @@ TEXT = "a small text"
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT over single letters, with random weights."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("sentences") / "bert"
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    config = tf.BertConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, vocab_size=len(words),
-        max_position_embeddings=40,
-    )  # fmt: skip
-    tf.BertModel(config).save_pretrained(folder)
-    vocabulary = {word: number for number, word in enumerate(words)}
-    tf.BertTokenizer(vocab=vocabulary, do_lower_case=False, model_max_length=30).save_pretrained(folder)
-    return folder
+def bert(folders: Folders) -> Path:
+    return folders("bert")
 
 
 def direct(folder: Path) -> Any:

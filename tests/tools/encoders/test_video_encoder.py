@@ -13,7 +13,7 @@ import pytest
 from mmagent import Embedding, Engine, GraphBuilder, Image, Video
 from mmagent.errors import ModelError
 from mmagent.registry import registry
-from tests.tools.encoders.checkpoints import card_of, fresh, loaded, threads
+from tests.tools.encoders.checkpoints import Folders, card_of, fresh, loaded, threads
 from tests.tools.encoders.families import (
     SIGHT,
     tf,
@@ -27,13 +27,8 @@ CROP = {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}}
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small CLIP vision tower with its projection."""
-    folder = tmp_path_factory.mktemp("video") / "clip"
-    torch.manual_seed(0)
-    tf.CLIPVisionModelWithProjection(tf.CLIPVisionConfig(**SIGHT, projection_dim=24)).save_pretrained(folder)
-    tf.CLIPImageProcessorPil(**CROP).save_pretrained(folder)
-    return folder
+def clip(folders: Folders) -> Path:
+    return folders("clip")
 
 
 @pytest.fixture(scope="module")
