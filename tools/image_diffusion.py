@@ -36,7 +36,7 @@ class ImageDiffusion(
     shares it with others (default: the model's name and `.text`).
 
     With `image` it starts from that picture, of which `strength` (0 … 1) is lost; with `mask` it repaints what is
-    white there. `steps`, `guidance` (1: none), `width`, `height` (pixels) and `scheduler` (a class of diffusers)
+    white there. `steps`, `guidance` (1: none; Z-Image and Krea 2: 0), `width`, `height` (pixels) and `scheduler` (a class of diffusers)
     are the checkpoint's own unless given. Without `pooled_prompt_embeds` a pipeline that takes them gets those of
     no prompt.
     """

@@ -92,6 +92,13 @@ def test_guidance_1_looks_at_the_prompt_alone(diffuser: Load, direct: Direct, li
     np.testing.assert_array_equal(plain, theirs)
 
 
+def test_guidance_0_looks_at_the_prompt_alone_where_the_pipeline_adds_to_it(diffuser: Load, listen: Any) -> None:
+    mine, avoiding = diffuser("z-image"), Conditioning(prompt=Text("a red cat"), negative_prompt=Text("a dog"))
+    plain = painted(mine, listen(), guidance=0.0)
+    np.testing.assert_array_equal(plain, painted(mine, listen(), avoiding, guidance=0.0))
+    assert not np.array_equal(plain, painted(mine, listen(), avoiding, guidance=1.0))
+
+
 def test_each_step_is_told_with_a_small_picture_of_what_there_is(diffuser: Load, listen: Any) -> None:
     mine, ctx = diffuser("stable-diffusion"), listen()
     painted(mine, ctx, steps=4, look=LatentColours(mine.pipe.vae))
