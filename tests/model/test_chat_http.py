@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 
 from mmagent import Agent, Engine, Image, Policy, Signal, Speech, Text, message, tool
+from mmagent.adapters.langchain import AgentChatModel, media_of
 from mmagent.conversation import Conversation, SpanOpened, TextDelta, Usage
 from mmagent.errors import Cancelled, NodeFailed
 from mmagent.model.chat import AnswerError, ChatReasoner, PriceSpec, ProviderError
@@ -382,3 +384,22 @@ def test_what_was_made_is_shown_to_a_model_that_looks_again(server: Server) -> N
     shown = server.asked[1]["messages"][-1]
     assert shown["role"] == "user" and shown["content"][-1]["type"] == "image_url"
     assert [step.usage.calls for step in reply.trace.steps if step.usage] == [1, 1]
+
+
+def test_tools_of_langchains_are_called_and_answered_over_the_wire(server: Server) -> None:
+    def weather(city: str) -> str:
+        """Tell the weather."""
+        return f"sun in {city}"
+
+    both = [called(0, "make_image", '{"caption": "a sun"}'), called(1, "weather", '{"city": "Rome"}')]
+    server.answers = [Answer([*both, end("tool_calls"), USED]), WORDS]
+    model = AgentChatModel(agent=agent(server.model())).bind_tools([weather], strict=True, parallel_tool_calls=True)
+    asked, first = HumanMessage("The weather?"), model.invoke([HumanMessage("The weather?")])
+    [call] = first.tool_calls
+    assert media_of(first) == [blank(Text("a sun"))] and (call["name"], call["args"]) == ("weather", {"city": "Rome"})
+    assert model.invoke([asked, first, ToolMessage("sun", tool_call_id=call["id"])]).text == "Fine."
+    head, again = server.asked
+    assert head["parallel_tool_calls"] is True and head["tools"][-1]["function"]["strict"] is True
+    _, _, answer, made, told = again["messages"]
+    assert [item["function"]["name"] for item in answer["tool_calls"]] == ["make_image", "weather"]
+    assert [made["content"], told["content"]] == ["[image 1]", "sun"] and told["tool_call_id"] == "call_1_abc"

@@ -38,7 +38,7 @@ class Foreign:
     def names(self) -> list[str]:
         return [item["function"]["name"] for item in self.tools]
 
-    def beside(self, modalities: Mapping[str, str]) -> dict[str, str]:
+    def askable(self, modalities: Mapping[str, str]) -> dict[str, str]:
         """What may be asked for beside them: nothing where one of them must be called, since an ask would count as one."""
         if self.choice not in (None, False, "auto", "none"):
             return {}

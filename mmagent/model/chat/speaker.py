@@ -62,7 +62,7 @@ class Speaker:
             return
         spans = (item for said in conversation for item in said.segments if isinstance(item, SpanSegment))
         before = [item.modality for item in spans if tool_name(item.modality) not in self.foreign.names]
-        offered = self.foreign.beside(modalities)
+        offered = self.foreign.askable(modalities)
         asks = Asks(policy, offered, list(numbers(conversation)), self.tools, before)
         reply = _Reply(self.name, limited(self.model, policy), asks, self.foreign, Meter(self.price), ctx)
         yield from reply.say(self._messages(conversation, asks, policy))
