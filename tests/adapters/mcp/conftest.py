@@ -20,6 +20,7 @@ from mmagent.engine import Event
 from mmagent.media import Media
 
 HERE = Path(__file__).parent
+PLAIN = [sys.executable, str(HERE / "plain_server.py")]
 THEIRS = [sys.executable, str(HERE / "their_server.py")]
 NAMES = "invert scene noise spin scatter crops total listen describe same optional shade linger meet fail"  # what is in our_tools
 OURS = [sys.executable, "-m", "mmagent", "mcp", "serve", "--tool", str(HERE / "our_tools.py"), *NAMES.split()]
@@ -52,9 +53,9 @@ def graph_of(tool: Any, given: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def their_command() -> list[str]:
-    """What starts the server that knows nothing of us."""
-    return THEIRS
+def plain_command() -> list[str]:
+    """What starts a server that is written without a library: in no time, so that it may die often."""
+    return PLAIN
 
 
 @pytest.fixture(scope="session")
@@ -103,13 +104,10 @@ def theirs() -> Iterator[McpTools]:
 class HttpServer:
     """A server on a loopback port, which can be killed and started again there."""
 
-    def __init__(self, command: list[str], log: Path, kind: str = "http") -> None:
+    def __init__(self, command: list[str], log: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/mcp"
-        self._command = [
-            *command,
-            *([kind, str(self.port)] if command == THEIRS else ["--http", "--port", str(self.port)]),
-        ]
+        self._command = [*command, str(self.port)]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -138,22 +136,28 @@ class HttpServer:
 
 
 @pytest.fixture
-def http_server(tmp_path: Path) -> Callable[[str], HttpServer]:
-    """`http_server("old")`: a server of one's own that knows nothing of us, `http` or of an `old` protocol."""
-    return lambda kind: HttpServer(THEIRS, tmp_path / "log", kind)
+def http_server(tmp_path: Path) -> HttpServer:
+    """A server of one's own that knows nothing of us."""
+    return HttpServer([*THEIRS, "http"], tmp_path / "log")
+
+
+@pytest.fixture
+def plain_http_server(tmp_path: Path) -> HttpServer:
+    """One of an older protocol, with a session."""
+    return HttpServer(PLAIN, tmp_path / "log")
 
 
 @pytest.fixture(scope="session")
 def their_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server that knows nothing of us, over HTTP."""
-    with HttpServer(THEIRS, tmp_path_factory.mktemp("theirs") / "log") as server:
+    with HttpServer([*THEIRS, "http"], tmp_path_factory.mktemp("theirs") / "log") as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def our_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our server over HTTP, with the tools of `our_tools.py`."""
-    with HttpServer(OURS, tmp_path_factory.mktemp("ours") / "log") as server:
+    with HttpServer([*OURS, "--http", "--port"], tmp_path_factory.mktemp("ours") / "log") as server:
         yield server.url
 
 

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,17 @@ async def test_a_graph_is_a_tool(engine: Engine) -> None:
         result = await client.call_tool("size-of", {"text": "a"}, progress_callback=tell)
     assert result.content[0].model_dump()["text"] == "8 by 8"
     assert told == [1, 2]
+
+
+async def test_files_below_the_root_may_be_named(engine: Engine, tmp_path: Path) -> None:
+    blank(Text("a")).save(tmp_path / "in.png")
+    async with Client(McpServer(caption, root=tmp_path, engine=engine).protocol()) as client:
+        [offered] = (await client.list_tools()).tools
+        assert offered.input_schema["properties"]["image"]["format"] == "uri-reference"
+        found = [await client.call_tool("caption", {"image": name}) for name in ("in.png", "../in.png")]
+    assert [item.content[0].model_dump()["text"] for item in found] == [
+        "8 by 8", "argument image is a data: URI, an address that this server gave, or a path below its root"
+    ]  # fmt: skip
 
 
 # -- the agent

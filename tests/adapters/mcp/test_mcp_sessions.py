@@ -75,22 +75,22 @@ def test_a_server_that_falls_silent_is_given_up(their_url: str, call: Call, tmp_
         assert call(tools["linger"], mark=Text(str(mark)), seconds=1.0, tick=0.1) == Text("over")  # progress is life
 
 
-def test_a_server_that_dies_is_started_again(their_command: list[str], call: Call) -> None:
-    with mcp_tools(command=their_command, only=["whoami", "die"]) as tools:
-        first = str(call(tools["whoami"])).split()[0]
+def test_a_server_that_dies_is_started_again(plain_command: list[str], call: Call) -> None:
+    with mcp_tools(command=plain_command, only=["pid", "die"]) as tools:
+        first = str(call(tools["pid"]))
         with pytest.raises(NodeFailed, match="tool die: it ended while it was called; the next call") as failure:
             call(tools["die"])
         assert isinstance(failure.value.__cause__, ServerGone)
-        second = str(call(tools["whoami"])).split()[0]
+        second = str(call(tools["pid"]))
         os.kill(int(second), signal.SIGKILL)
         time.sleep(0.3)  # between two calls, nobody has to be told
-        assert len({first, second, str(call(tools["whoami"])).split()[0]}) == 3
+        assert len({first, second, str(call(tools["pid"]))}) == 3
 
 
-def test_a_session_that_has_died_is_never_given_out_again(their_command: list[str]) -> None:
+def test_a_session_that_has_died_is_never_given_out_again(plain_command: list[str]) -> None:
     @contextlib.asynccontextmanager
     async def dial(lost: Callable[[], object]) -> AsyncIterator[Any]:
-        async with program(their_command, None, None)(lost) as streams:
+        async with program(plain_command, None, None)(lost) as streams:
             yield streams
         await asyncio.sleep(0.3)  # a server that takes its time to end
 
@@ -106,11 +106,11 @@ def test_a_session_that_has_died_is_never_given_out_again(their_command: list[st
 
 
 def test_a_server_that_is_killed_in_a_call_fails_every_call_of_its_own(
-    their_command: list[str], engine: Engine, call: Call, one: One, tmp_path: Path
+    plain_command: list[str], engine: Engine, call: Call, one: One, tmp_path: Path
 ) -> None:
     marks = [tmp_path / "one", tmp_path / "other"]
-    with mcp_tools(command=their_command) as tools:
-        process = int(str(call(tools["whoami"])).split()[0])
+    with mcp_tools(command=plain_command) as tools:
+        process = int(str(call(tools["pid"])))
         failures: list[BaseException] = []
 
         def linger(mark: Path) -> None:
@@ -128,15 +128,14 @@ def test_a_server_that_is_killed_in_a_call_fails_every_call_of_its_own(
         for thread in waiting:
             thread.join(20)
         assert [type(error) for error in failures] == [ServerGone, ServerGone]
-        assert call(tools["roll"]) == Text("4")
+        assert str(call(tools["pid"])) != str(process)
 
 
-@pytest.mark.parametrize("kind", ["http", "old"])
-def test_an_http_server_that_died_is_found_again(
-    kind: str, http_server: Any, engine: Engine, call: Call, one: One, tmp_path: Path
+def test_an_http_server_that_died_in_a_call_is_found_again(
+    http_server: Any, engine: Engine, call: Call, one: One, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    with http_server(kind) as server, mcp_tools(url=server.url) as tools:
+    with http_server as server, mcp_tools(url=server.url) as tools:
         graph, inputs = one(tools["linger"], {"mark": Text(str(mark))})
         when(said(mark, "began"), server.kill)
         with pytest.raises(NodeFailed) as failure:
@@ -144,27 +143,32 @@ def test_an_http_server_that_died_is_found_again(
         assert isinstance(failure.value.__cause__, ServerGone)
         server.start()
         assert call(tools["roll"]) == Text("4")
-        if kind == "old":  # whose session is forgotten between two calls
-            server.kill()
-            server.start()
-            assert call(tools["roll"]) == Text("4")
+
+
+def test_a_session_that_its_server_forgot_is_opened_anew(plain_http_server: Any, call: Call, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    with plain_http_server as server, mcp_tools(url=server.url) as tools:
+        process = call(tools["pid"])
         with pytest.raises(NodeFailed, match="it refused the call: Session not found"):
             call(tools["mislead"], mark=Text(str(mark)))
-        assert mark.read_text() == "begandone "  # once, since what it says is no answer of 404
+        assert mark.read_text() == "began"  # once, for this is a tool's own error
+        server.kill()
+        server.start()
+        assert call(tools["pid"]) != process
 
 
 def test_closing_ends_what_runs_and_what_comes_later(
-    their_command: list[str], call: Call, one: One, engine: Engine, tmp_path: Path
+    plain_command: list[str], call: Call, one: One, engine: Engine, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    tools = mcp_tools(command=their_command)
+    tools = mcp_tools(command=plain_command)
     graph, inputs = one(tools["linger"], {"mark": Text(str(mark))})
     when(said(mark, "began"), tools.close)
     with pytest.raises(NodeFailed) as failure:
         engine.run(graph, inputs)
     assert isinstance(failure.value.__cause__, ServerGone)
     with pytest.raises(NodeFailed, match="it was closed; open it again"):
-        call(tools["roll"])
+        call(tools["pid"])
     tools.close()  # more than once
 
 
@@ -189,9 +193,9 @@ def test_a_server_is_a_command_or_an_address() -> None:
 
 
 @pytest.mark.slow
-def test_a_script_that_forgets_to_close_ends_all_the_same(their_command: list[str]) -> None:
+def test_a_script_that_forgets_to_close_ends_all_the_same(plain_command: list[str]) -> None:
     script = (
-        f"from mmagent.adapters.mcp import mcp_tools\nprint(len(mcp_tools(command={their_command!r}, only=['roll'])))"
+        f"from mmagent.adapters.mcp import mcp_tools\nprint(len(mcp_tools(command={plain_command!r}, only=['pid'])))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")

@@ -9,7 +9,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from mcp import MCPError
 from mcp.server.mcpserver import Audio, Context, Image, MCPServer
@@ -232,20 +232,6 @@ async def repeat(image: Png, how: str, ctx: Context) -> ResourceLink:
 
 
 @server.tool()
-def mislead(mark: str) -> str:
-    """Do something, and fail in the words by which a server forgets a session."""
-    with Path(mark).open("a") as file:
-        file.write("done ")
-    raise MCPError(-32600, "Session not found")
-
-
-@server.tool()
-def die() -> str:
-    """End the whole server."""
-    os._exit(3)
-
-
-@server.tool()
 def roll(seed: int = 4) -> str:
     """A random number, as they go."""
     return str(seed)
@@ -258,22 +244,8 @@ def whoami(ctx: Context) -> str:
     return f"{os.getpid()} {token}"
 
 
-async def old(scope: Any, receive: Any, send: Any) -> None:
-    """The same as a server of an older protocol: it holds sessions, which a restart makes it forget."""
-    if dict(scope.get("headers", ())).get(b"mcp-protocol-version") == b"2026-07-28":
-        await send({"type": "http.response.start", "status": 400, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-    else:
-        await app(scope, receive, send)
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["old"]:
-        import uvicorn
-
-        app = server.streamable_http_app()
-        uvicorn.run(old, port=int(sys.argv[2]))
-    elif sys.argv[1:2] == ["http"]:
+    if sys.argv[1:2] == ["http"]:
         server.run("streamable-http", port=int(sys.argv[2]))
     else:
         server.run("stdio")
