@@ -6,6 +6,8 @@ once, on small smooth latents. Shapes: C latent channels, h × w latents, N plac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmagent.media import Image
@@ -45,7 +47,8 @@ def _fit(vae: Any) -> Any:
     channels = vae.config.latent_channels
     coarse = torch.randn(SAMPLES, channels, SIDE // 4, SIDE // 4, generator=noise)
     smooth = interpolate(coarse, size=(SIDE, SIDE), mode="bilinear") * 1.5  # [S, C, 16, 16], of about unit variance
-    pixels = vae.decode(unscaled(vae, smooth.to(vae.device, vae.dtype)), return_dict=False)[0].float().cpu()
+    with precise(vae):
+        pixels = vae.decode(unscaled(vae, smooth.to(vae.device, vae.dtype)), return_dict=False)[0].float().cpu()
     colours = adaptive_avg_pool2d(pixels[:, :3], SIDE).clamp(-1, 1).add(1).div(2)
     colours = colours.expand(-1, 3, -1, -1)  # [S, 3, 16, 16], of grey ones too
     places = smooth.permute(0, 2, 3, 1).reshape(-1, channels)  # [N, C]
@@ -56,6 +59,21 @@ def _with_one(places: Any) -> Any:
     import torch
 
     return torch.cat([places, torch.ones(len(places), 1)], dim=1)
+
+
+@contextmanager
+def precise(vae: Any) -> Iterator[None]:
+    """Hold a VAE in float32 that says it overflows in float16, Stable Diffusion XL's, as its pipeline does."""
+    import torch
+
+    overflows = vae.dtype == torch.float16 and bool(vae.config.get("force_upcast"))
+    if overflows:
+        vae.to(torch.float32)
+    try:
+        yield
+    finally:
+        if overflows:
+            vae.to(torch.float16)  # the very weights that it had
 
 
 def unscaled(vae: Any, latents: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mmagent.diffusion.conditioning import defaults
 from mmagent.diffusion.noise import noised, weights
-from mmagent.diffusion.preview import scaled
+from mmagent.diffusion.preview import precise, scaled
 from mmagent.errors import ModelError
 from mmagent.media import Embedding, Image
 
@@ -122,10 +122,10 @@ class DenoisingTarget:
         size = layout.size[::-1]
         pictures = [picture.pil("RGB").resize(size, pil.Resampling.BICUBIC) for picture in media]
         pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))  # [B, H, W, 3]
-        pixels = pixels.permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
-        with torch.no_grad():
+        with torch.no_grad(), precise(vae):
+            pixels = pixels.permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
             latents: torch.Tensor = scaled(vae, vae.encode(pixels).latent_dist.sample(generator))
-        return latents
+        return latents.to(pipe.dtype)
 
     def _predict(
         self, pipe: Any, noisy: Any, times: Any, states: Any, mask: torch.Tensor | None, pooled: torch.Tensor | None

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmagent import Image, Text
-from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, Trainable
+from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, LatentColours, Trainable
 from mmagent.diffusion.noise import noised, weights
 from mmagent.errors import ModelError
 
@@ -130,6 +130,18 @@ def test_pixart_of_1024_is_told_the_size_as_its_pipeline_tells_it(tmp_path: Path
     theirs, ours = told
     assert theirs["resolution"].tolist() == [[256, 256]] and ours["resolution"].tolist() == [[256, 256]] * 2
     assert theirs["aspect_ratio"].flatten().tolist() == [1] and ours["aspect_ratio"].flatten().tolist() == [1, 1]
+
+
+def test_a_vae_that_overflows_in_half_precision_works_in_float32(folder: Any, listen: Any) -> None:
+    half = Diffuser(str(folder("sdxl")), owner="test.v1", dtype="float16")
+    half.load()
+    vae, seen = half.pipe.vae, list[torch.dtype]()
+    for layer in (vae.encoder.conv_in, vae.decoder.conv_in):
+        layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    target = DenoisingTarget(half)
+    assert torch.isfinite(target.loss(batch(target, "a dog"), pictures(1), generator=seeded()))
+    assert LatentColours(vae)(torch.zeros(1, 4, 16, 16)) is not None
+    assert seen == [torch.float32] * 2 and vae.dtype == torch.float16
 
 
 def test_what_cannot_be_trained_towards_says_so(diffuser: Load, encoderless: Any) -> None:
