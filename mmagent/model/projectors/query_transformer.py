@@ -30,7 +30,12 @@ class QueryTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.enter = nn.Linear(d_in, dim)
-        shape: dict[str, Any] = {"dim_feedforward": feedforward, "dropout": 0.0, "batch_first": True, "norm_first": True}
+        shape: dict[str, Any] = {
+            "dim_feedforward": feedforward,
+            "dropout": 0.0,
+            "batch_first": True,
+            "norm_first": True,
+        }
         reading = nn.TransformerEncoderLayer(dim, heads, **shape)
         asking = nn.TransformerDecoderLayer(dim, heads, **shape)
         self.encoder = nn.TransformerEncoder(reading, layers, nn.LayerNorm(dim), enable_nested_tensor=False)
