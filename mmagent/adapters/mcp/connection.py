@@ -92,7 +92,9 @@ class Connection:
         """Hold a session open until it dies or is to be left: it must end in the task in which it began."""
         from mcp import Client, types
 
-        own = types.Implementation(name="mmagent", version=_version())
+        from mmagent import __version__
+
+        own = types.Implementation(name="mmagent", version=__version__)
         try:
             with session.scope:
                 streams = Watched(self._dial(session.lost.set), session.leave.set)
@@ -108,8 +110,7 @@ class Connection:
         from mcp import MCPError, types
 
         cause = leaf(error)
-        closed = isinstance(cause, MCPError) and cause.code == types.CONNECTION_CLOSED
-        if closed:
+        if isinstance(cause, MCPError) and cause.code == types.CONNECTION_CLOSED:
             return ServerGone(self.name, "", "it ended before it could be spoken to; check what it prints")
         return ServerGone(self.name, "", f"it cannot be reached: {words(cause)}; check its command or address")
 
@@ -138,9 +139,3 @@ class _Session:
             self.opened.cancel()
             self.scope.cancel()  # a task that is cancelled itself would not see its server to the end
         self.leave.set()
-
-
-def _version() -> str:
-    from mmagent import __version__
-
-    return __version__

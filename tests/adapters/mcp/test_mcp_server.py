@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from mcp import Client, MCPError, StdioServerParameters, types
 
-from mmagent.media import Audio, Image, Points, Speech, Video
+from mmagent.media import Audio, Image, Points, Video
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -284,7 +284,3 @@ def test_interrupting_it_ends_it(our_command: list[str], options: list[str]) -> 
             process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-
-
-def test_what_is_read_back_is_speech_where_speech_was_made() -> None:
-    assert Speech.mime == Audio.mime  # which is why blocks are labelled with the modality, too
