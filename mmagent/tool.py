@@ -19,7 +19,18 @@ from mmagent.context import Context, Splice
 from mmagent.errors import CardError
 from mmagent.signature import Constraint, kebab, read_card
 
-__all__ = ["Constraint", "Context", "FunctionTool", "Instance", "Preset", "Scalar", "Splice", "Tool", "ToolType", "tool"]
+__all__ = [
+    "Constraint",
+    "Context",
+    "FunctionTool",
+    "Instance",
+    "Preset",
+    "Scalar",
+    "Splice",
+    "Tool",
+    "ToolType",
+    "tool",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")

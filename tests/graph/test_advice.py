@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from mmagent import testing
-from mmagent.card import Card
+from mmagent.card import Card, Scalar
 from mmagent.errors import GraphError
 from mmagent.graph import yaml
 from mmagent.graph.check import check
@@ -23,6 +24,9 @@ class Catalog:
 
     def find(self, name: str) -> Card:
         return next(card for card in self.tools if name in (card.name, card.short))
+
+    def card_for(self, name: str, settings: Mapping[str, Scalar]) -> Card:
+        return self.find(name)
 
     def cards(self) -> list[Card]:
         return self.tools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmagent import testing
-from mmagent.card import Card, Port
+from mmagent.card import Card, Port, Scalar
 from mmagent.errors import Fault, GraphError, UnknownName
 from mmagent.graph import yaml
 from mmagent.graph.check import check
@@ -78,6 +78,9 @@ class Catalog:
         if name in self.graphs:
             return self.graphs[name]
         raise UnknownName(f"no tool {name!r} is on a shelf; did you mean another?")
+
+    def card_for(self, name: str, settings: Mapping[str, Scalar]) -> Card:
+        return next(card for card in self.tools if card.name == name)
 
     def cards(self) -> list[Card]:
         return self.tools

@@ -58,6 +58,7 @@ def check(said: list[Said], policy: Policy, can: dict[str, str]) -> None:
             assert item.place == place and opened is None
             opened = item.modality
         else:
+            assert isinstance(item, Signal)
             assert (item.modality, item.place) == (opened, place)
             place, opened = place + 1, None
             assert item.caption and item.states is not None and item.states.space == "small.signals"
