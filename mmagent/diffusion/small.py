@@ -157,7 +157,7 @@ def pixart(side: int = 16) -> Any:
     tokenizer = small_tokenizer()
     return PixArtAlphaPipeline(
         transformer=PixArtTransformer2DModel(
-            sample_size=side, patch_size=2, in_channels=4, out_channels=8, num_layers=1, attention_head_dim=8,
+            sample_size=side, patch_size=side // 8, in_channels=4, out_channels=8, num_layers=1, attention_head_dim=8,
             num_attention_heads=3, caption_channels=32, cross_attention_dim=24, norm_num_groups=8,
         ),
         scheduler=DDIMScheduler(**_betas(clip_sample=False)), vae=_vae(), text_encoder=_t5(tokenizer, 32),

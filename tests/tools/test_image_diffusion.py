@@ -27,7 +27,7 @@ from mmagent import (
     tool,
 )
 from mmagent.diffusion import Trainable, save_small
-from mmagent.errors import Cancelled, GraphError, ModelError, RouteError, RunError
+from mmagent.errors import GraphError, ModelError, RouteError, RunError
 from mmagent.model import ScriptedReasoner
 from mmagent.registry import Registry, forget, registry
 from mmagent.router import route
@@ -167,16 +167,6 @@ def test_progress_from_a_picture_counts_the_steps_that_are_taken(painter: Any, c
     painter("stable-diffusion").run(ctx, prompt=CAT, image=scene(), steps=10, strength=0.3)
     assert [note[:2] for note in ctx.notes] == [(1, 3), (2, 3), (3, 3)]
     assert len(ctx.previews) == 2
-
-
-def test_cancelled_it_stops_within_a_step_and_serves_the_next(painter: Any, listen: Any) -> None:
-    mine = painter("stable-diffusion")
-    before = mine.run(listen(), prompt=CAT, steps=3)
-    stopped = listen(cancel_at=3)
-    with pytest.raises(Cancelled):
-        mine.run(stopped, prompt=CAT, steps=50)
-    assert len(stopped.notes) == 1
-    assert mine.run(listen(), prompt=CAT, steps=3) == before
 
 
 def test_its_card_tells_what_the_checkpoint_takes(folder: Folder) -> None:
