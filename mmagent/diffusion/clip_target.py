@@ -12,7 +12,7 @@ from mmagent.diffusion.clip_preview import scaled
 from mmagent.diffusion.clip_wires import WAN_TOKENS
 from mmagent.diffusion.trainable import DenoisingTarget
 from mmagent.errors import ModelError
-from mmagent.media import Embedding, Video
+from mmagent.media import Video
 
 if TYPE_CHECKING:
     import torch
@@ -24,10 +24,6 @@ class ClipTarget(DenoisingTarget):
     Videos keep their size, cut to what the network takes; those of a batch are brought to the size of the first,
     and cut to the frames of the shortest.
     """
-
-    def condition(self, texts: Sequence[str]) -> list[Embedding]:
-        """The prompt embeddings `[L, D]` of texts, exactly what the pipeline would use; some have an L of their own."""
-        return [super(ClipTarget, self).condition([text])[0] for text in texts]
 
     def _latents(self, pipe: Any, media: Sequence[Any], generator: torch.Generator) -> Any:
         import torch

@@ -33,10 +33,6 @@ class SoundTarget(DenoisingTarget):
 
     _diffuser: SoundDiffuser
 
-    def condition(self, texts: Sequence[str]) -> list[Embedding]:
-        """The prompt embeddings `[L, D]` of texts, exactly what the pipeline would use; some have an L of their own."""
-        return [super(SoundTarget, self).condition([text])[0] for text in texts]
-
     def null(self) -> Embedding:
         """What the pipeline itself puts in the place of a negative prompt that is not given."""
         return super().null() if self._diffuser.paints else self.condition([""])[0]

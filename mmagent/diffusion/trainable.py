@@ -58,11 +58,13 @@ class DenoisingTarget:
         self._diffuser = diffuser
 
     def condition(self, texts: Sequence[str]) -> list[Embedding]:
-        """The prompt embeddings `[L, D]` of texts, in the generator's space, exactly what the pipeline would use."""
-        found = self._diffuser.encode(texts)
-        masks = [None] * len(texts) if found.mask is None else found.mask.cpu().numpy()
-        states = found.states.float().cpu().numpy()
-        return [Embedding(row, self._diffuser.space, mask) for row, mask in zip(states, masks, strict=True)]
+        """The prompt embeddings `[L, D]` of texts, exactly what the pipeline would use; some have an L of their own."""
+        return [self._condition(text) for text in texts]
+
+    def _condition(self, text: str) -> Embedding:
+        found = self._diffuser.encode([text])
+        mask = None if found.mask is None else found.mask[0].cpu().numpy()
+        return Embedding(found.states[0].float().cpu().numpy(), self._diffuser.space, mask)
 
     def pooled(self, texts: Sequence[str]) -> list[Embedding]:
         """The pooled embeddings `[1, P]` of texts; ModelError if the pipeline has none."""
