@@ -15,7 +15,8 @@ from mmagent.media import fits
 
 Misfit = Literal["", "list", "modality", "constraint"]
 
-_PORT = re.compile(r"\s*(list\[)?\s*([\w-]+)\s*(?:\((.*)\))?\s*(\])?\s*(\|\s*None)?\s*", re.DOTALL)
+# Possessive, since spaces that could belong to any of six places would be tried in all of them.
+_PORT = re.compile(r"\s*+(list\[)?\s*+([\w-]++)\s*+(?:\((.*)\))?\s*+(\])?\s*+(\|\s*+None)?\s*+", re.DOTALL)
 _BARE = r"[^\s,()\[\]\"'=|]+"
 _ITEM = re.compile(rf'\s*(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|{_BARE})\s*(,|$)', re.DOTALL)
 _WORDS: Mapping[str, Scalar] = {"True": True, "False": False, "None": None}

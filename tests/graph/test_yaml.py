@@ -89,6 +89,13 @@ def test_text_that_is_no_port_is_refused(text: str) -> None:
         parse_port("x", text)
 
 
+@pytest.mark.timeout(20)
+def test_a_port_of_many_spaces_is_read_in_one_go() -> None:
+    assert parse_port("x", f"list[{' ' * 50_000}image{' ' * 50_000}]").modality == "image"
+    with pytest.raises(ValueError, match="is no port"):
+        parse_port("x", f"image{' ' * 50_000}!")
+
+
 def test_the_documented_format_is_read() -> None:
     spec = yaml.parse(GOOD)
     assert spec == GraphSpec(
