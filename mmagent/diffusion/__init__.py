@@ -21,13 +21,13 @@ into media:
             made = self._diffuser.run(ctx, asked, steps=steps, guidance=guidance, output_type="np")
             return Image((made.images[0] * 255).round().astype("uint8"))
 
-- `Diffuser(model, owner=…)`: `load`, `unload`, `run(ctx, asked, …, **options)`, `pipe`, `encode`, `null`,
+- `Diffuser(model, owner=…)`: `load`, `unload`, `run(ctx, asked, …, **options)`, `pipe`, `look`, `encode`, `null`,
   `space`, `layout`, `takes(argument)`.
   One request at a time, a scheduler and a generator of its own for each, progress, previews and cancel at each step.
 - `Conditioning`: words or embeddings, wanted and to be avoided, in the arguments that the pipeline's `__call__` has.
 - `Layout`, `layout(model)`: what the configs say, without loading anything; `card_of(card, settings)` a card by it.
 - `LatentColours(vae)`: cheap previews of the latents of pictures.
-- `save_small(family, folder)`: small checkpoints with random weights, to try things with.
+- `save_small(family, folder)`: small checkpoints of pictures, videos and sounds with random weights, to try things with.
 - `ClipDiffuser`, `clip_card`, `ClipTarget`: the same for videos; `SoundDiffuser`, `sound_card`, `SoundTarget` for sounds.
 - `Trainable`: what a generator does that others are trained towards; `DenoisingTarget` does it for a `Diffuser`.
 

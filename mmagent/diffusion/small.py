@@ -13,15 +13,23 @@ WORDS = ("cat", "dog", "red", "blue", "house", "balloon")
 
 
 def save_small(family: str, folder: str | Path, seed: int = 0) -> Path:
-    """Save a small checkpoint of a family, `stable-diffusion`, `sdxl`, `sd3`, `flux`, `pixart` or `z-image`, and return its folder."""
+    """Save a small checkpoint of a family, of pictures, videos or sounds, and return its folder.
+
+    ValueError names the families there are: those of `FAMILIES` here, in `small_video` and in `small_audio`.
+    """
     import torch
 
+    from mmagent.diffusion import small_audio, small_video
     from mmagent.diffusion.loading import quiet
 
+    families = {**FAMILIES, **small_video.FAMILIES, **small_audio.FAMILIES}
+    if family not in families:
+        raise ValueError(f"there is no small {family}, but {', '.join(sorted(families))}")
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
-        pipe = FAMILIES[family]()
-        pipe.save_pretrained(folder)
+        families[family]().save_pretrained(folder)
+        if family == "spectrogram":
+            small_audio.vocoder().save_pretrained(Path(folder) / "vocoder")
     return Path(folder)
 
 

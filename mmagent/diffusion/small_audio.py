@@ -6,7 +6,6 @@ They make a few hundred samples that mean nothing, in a fraction of a second.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mmagent.diffusion.small import _betas, _vae, stable_diffusion
@@ -14,20 +13,6 @@ from mmagent.diffusion.small_video import t5_encoder, t5_tokenizer
 
 BINS = 16
 """Frequency bins of their spectrograms."""
-
-
-def save_small_audio(family: str, folder: str | Path, seed: int = 0) -> Path:
-    """Save a small checkpoint of a family of `FAMILIES`, and return its folder."""
-    import torch
-
-    from mmagent.diffusion.loading import quiet
-
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(seed)
-        FAMILIES[family]().save_pretrained(folder)
-        if family == "spectrogram":
-            vocoder().save_pretrained(Path(folder) / "vocoder")
-    return Path(folder)
 
 
 def vocoder(rate: int = 16_000) -> Any:
@@ -143,7 +128,7 @@ def stable_audio() -> Any:
 
 
 def spectrogram() -> Any:
-    """Stable Diffusion whose VAE has one channel, the spectrogram's; `save_small_audio` puts a vocoder beside it."""
+    """Stable Diffusion whose VAE has one channel, the spectrogram's; `save_small` puts a vocoder beside it."""
     pipe = stable_diffusion(sample_size=(32, BINS // 2))
     pipe.register_modules(vae=_vae(in_channels=1, out_channels=1))
     return pipe

@@ -6,22 +6,9 @@ They make clips of a few frames of 16 to 32 pixels that mean nothing, in a fract
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mmagent.diffusion.small import WORDS, _betas, _clip, _vae, small_tokenizer
-
-
-def save_small_video(family: str, folder: str | Path, seed: int = 0) -> Path:
-    """Save a small checkpoint of a family of `FAMILIES`, and return its folder."""
-    import torch
-
-    from mmagent.diffusion.loading import quiet
-
-    with torch.random.fork_rng(devices=[]), quiet():
-        torch.manual_seed(seed)
-        FAMILIES[family]().save_pretrained(folder)
-    return Path(folder)
 
 
 def t5_tokenizer(length: int = 16) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmagent import Text
-from mmagent.diffusion import Conditioning, Diffuser, Layout, layout
+from mmagent.diffusion import Conditioning, Diffuser, Layout, layout, save_small
 from mmagent.errors import MissingExtra, ModelError, Offline
 
 Folder = Callable[[str], Path]
@@ -153,6 +153,11 @@ def test_parameters_that_are_missing_are_never_filled_with_random_ones(copy: Pat
         with pytest.raises(ModelError, match=rf"{part}.*lacks \d+ of its parameters"):
             loaded(copy)
         save_file(whole, path, {"format": "pt"})
+
+
+def test_a_small_checkpoint_of_a_family_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no small sd9, but animatediff, audioldm.*z-image"):
+        save_small("sd9", tmp_path)
 
 
 def test_a_torn_file_is_an_error_of_ours(copy: Path) -> None:

@@ -40,10 +40,10 @@ LOUD = {"guidance": 50.0}  # fresh networks hardly hear the prompt
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The folder of a small checkpoint by family, made once."""
-    from mmagent.diffusion.small_audio import save_small_audio
+    from mmagent.diffusion import save_small
 
     root = tmp_path_factory.mktemp("sounds")
-    return cache(lambda family: str(save_small_audio(family, root / family)))
+    return cache(lambda family: str(save_small(family, root / family)))
 
 
 @pytest.fixture(scope="module")

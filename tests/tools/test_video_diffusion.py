@@ -45,10 +45,10 @@ RED, BLUE = Text("a red balloon"), Text("a blue dog and a house")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The folder of a small checkpoint by family, made once."""
-    from mmagent.diffusion.small_video import save_small_video
+    from mmagent.diffusion import save_small
 
     root = tmp_path_factory.mktemp("clips")
-    return cache(lambda family: str(save_small_video(family, root / family)))
+    return cache(lambda family: str(save_small(family, root / family)))
 
 
 @pytest.fixture(scope="module")
