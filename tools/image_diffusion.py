@@ -140,6 +140,10 @@ class ImageDiffusion(
         """What its text encoder makes of each text."""
         return DenoisingTarget(self._diffuser).condition(texts)
 
+    def pooled(self, texts: Sequence[str]) -> list[Embedding]:
+        """The pooled embedding of each text, for checkpoints that take one too (SDXL, SD3, Flux)."""
+        return DenoisingTarget(self._diffuser).pooled(texts)
+
     def null(self) -> Embedding:
         """What it is given where there is no prompt."""
         return DenoisingTarget(self._diffuser).null()

@@ -321,6 +321,16 @@ def test_the_engine_lets_two_threads_paint_one_after_another(folder: Folder) -> 
     assert alone[0] != alone[1]
 
 
+def test_a_checkpoint_that_takes_a_pooled_embedding_tells_it_as_its_card_does(painter: Any, folder: Folder) -> None:
+    preset = Preset("mine", registry.find("image-diffusion"), {"model": str(folder("sdxl"))})
+    port = preset.card.input("pooled_prompt_embeds")
+    (pooled,) = painter("sdxl").pooled(["a red cat"])
+    assert port is not None
+    assert pooled.describe().items() >= port.constraints.items()
+    with pytest.raises(ModelError, match="takes no pooled embeddings"):
+        painter("stable-diffusion").pooled(["a red cat"])
+
+
 def test_it_can_be_trained_towards(painter: Any) -> None:
     mine = painter("stable-diffusion")
     assert isinstance(mine, Trainable)
