@@ -58,7 +58,13 @@ ELSEWHERE = {"chat-models.md", "langchain.md", "mcp.md"}
 PAGES = [path.name for path in sorted((ROOT / "docs").glob("*.md")) if blocks("python", path.read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
+LIGHT = {"tools.md", "graphs.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=() if page in LIGHT else pytest.mark.library) for page in PAGES if page not in ELSEWHERE],
+)
 def test_the_snippets_of_the_docs_run(tmp_path: Path, page: str) -> None:
     script = tmp_path / "snippets.py"
     script.write_text("\n".join(blocks("python", (ROOT / "docs" / page).read_text("utf-8"))), "utf-8")
