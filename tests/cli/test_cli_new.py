@@ -60,6 +60,7 @@ def test_our_modalities_have_their_bodies() -> None:
     assert set(READS) == set(MAKES) == set(SETTINGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "target"), [("night-depth", "text"), ("image", "night-depth"), ("night-depth",) * 2]
 )
