@@ -70,7 +70,7 @@ def autoencoder() -> Any:
     import torch
     from diffusers import AutoencoderKL
 
-    channels = (32, 64, 64)
+    channels = (16, 32, 64)
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=channels, layers_per_block=1, latent_channels=4, norm_num_groups=8, sample_size=64,
