@@ -5,6 +5,7 @@ No tokenizer holds these ids, so no text can become one. It knows nothing of wha
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -88,26 +89,39 @@ class SignalTable:
 class SignalRows(nn.Module):
     """The in rows `[n, E]` and out rows `[n, D]` of n signal ids, float32, beside matrices that are never resized.
 
-    `reads` gives, for ids whose rows are not trained, the ordinary ids that they are read as.
+    Each modality's rows are parameters of their own, so that one can be trained without the others. `reads` gives,
+    for ids whose rows are not trained, the ordinary ids that they are read as; their rows start from those.
     """
 
-    def __init__(self, backbone: Backbone, table: SignalTable, reads: Mapping[int, Sequence[int]]) -> None:
+    def __init__(
+        self, backbone: Backbone, table: SignalTable, reads: Mapping[int, Sequence[int]] | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         table.check(backbone)
         self.backbone, self.table = backbone, table
-        self.reads = {number: tuple(ids) for number, ids in reads.items()}
-        generator = torch.Generator().manual_seed(0)
-        self.into = nn.Parameter(_rows(backbone.in_rows, table, self.reads, generator))  # [n, E]
-        self.out = nn.Parameter(_rows(backbone.out_rows, table, self.reads, generator))  # [n, D]
+        self.reads = {number: tuple(ids) for number, ids in (reads or {}).items()}
+        self.of_into = nn.ParameterDict({row.modality: _rows(backbone.in_rows, row, self.reads, seed) for row in table})
+        self.of_out = nn.ParameterDict({row.modality: _rows(backbone.out_rows, row, self.reads, seed) for row in table})
+
+    @property
+    def into(self) -> Tensor:
+        """The in rows `[n, E]` of all ids, in their order."""
+        return _joined(self.of_into, self.backbone.in_rows)
+
+    @property
+    def out(self) -> Tensor:
+        """The out rows `[n, D]` of all ids, in their order."""
+        return _joined(self.of_out, self.backbone.out_rows)
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """The embeddings `[T, E]` of ids, signal ids among them; T is more than their number where ids are read as words."""
         spelled = [spelt for number in ids for spelt in self.reads.get(number, (number,))]
-        numbers = torch.tensor(spelled, dtype=torch.long)
+        numbers = torch.tensor(spelled, dtype=torch.long, device=self.backbone.in_rows.device)
         own = numbers >= self.table.base
         embedded = self.backbone.embed(numbers.masked_fill(own, 0))  # [T, E]
         if own.any():
-            embedded = embedded.masked_scatter(own[:, None], self.into[numbers[own] - self.table.base])
+            rows = self.into[numbers[own] - self.table.base].to(embedded.dtype)
+            embedded = embedded.masked_scatter(own[:, None], rows)
         return embedded
 
     def n_positions(self, ids: Sequence[int]) -> int:
@@ -115,20 +129,25 @@ class SignalRows(nn.Module):
         return sum(len(self.reads.get(number, (number,))) for number in ids)
 
     def logits(self, frozen: Tensor, hidden: Tensor) -> Tensor:
-        """The logits `[B, V + n]` over tokens and signals, from the backbone's own `[B, V]` and its states `[B, D]`."""
-        return torch.cat([frozen, hidden @ self.out.T], dim=-1)
+        """The logits `[..., V + n]`, float32, over tokens and signals, from the backbone's own `[..., V]` and its states `[..., D]`."""
+        return torch.cat([frozen.float(), hidden.float() @ self.out.T], dim=-1)
 
 
-def _rows(matrix: Tensor, table: SignalTable, reads: Mapping[int, Sequence[int]], generator: torch.Generator) -> Tensor:
+def _joined(rows: nn.ParameterDict, like: Tensor) -> Tensor:
+    return torch.cat(list(rows.values())) if rows else like[:0].detach().float()
+
+
+def _rows(matrix: Tensor, row: SignalIds, reads: Mapping[int, Sequence[int]], seed: int) -> nn.Parameter:
     """Starting rows: the mean of the words that an id is read as, and a tenth of the matrix's spread on top.
 
-    Rows that start at one point (the mean of all rows, say) get the same gradients and stay alike.
+    Rows that start at one point (the mean of all rows, say) get the same gradients and stay alike. What is drawn
+    for a modality does not depend on which others there are.
     """
     matrix = matrix.detach().float()
-    spread = matrix.std(dim=0)  # [E]
-    rows = [
+    means = [
         (matrix[list(reads[number])] if reads.get(number) else matrix).mean(dim=0)
-        for number in range(table.base, table.end)
+        for number in (row.open, *row.signals)
     ]
-    noise = torch.randn(len(table), matrix.shape[1], generator=generator)
-    return torch.stack(rows) + 0.1 * spread * noise if rows else matrix[:0].clone()
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{row.modality}".encode()))
+    noise = torch.randn(len(means), matrix.shape[1], generator=generator).to(matrix.device)
+    return nn.Parameter(torch.stack(means) + 0.1 * matrix.std(dim=0) * noise)  # [1 + k, E]

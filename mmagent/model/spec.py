@@ -1,14 +1,22 @@
-"""What a model's `model.yaml` says: its backbone, how media come in, and how each modality out is asked for."""
+"""What a model's `model.yaml` says: its backbone, how media come in, and how each modality out is asked for and made.
+
+inputs:
+  image: {encoder: image-features, projector: {kind: mlp}}
+outputs:
+  image: {k: 4, projector: {kind: query-transformer, queries: 77}, generator: my-stable-diffusion}
+lora: {rank: 8, alpha: 16, targets: [q_proj, v_proj]}
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mmagent.errors import ModelError
+from mmagent.model.projectors.spec import InputProjectorSpec, OutputProjectorSpec
 
 if TYPE_CHECKING:
     from mmagent.model.chat.spec import ChatModelSpec
@@ -48,10 +56,34 @@ class SeenSpec(Part):
     words: str
 
 
-class InputSpec(Part):
-    """How a modality comes in. `shots` go before a conversation whose last message holds it in words."""
+class ToolSpec(Part):
+    """A tool by name, with settings: `image-features`, or `{tool: image-encoder, settings: {model: ...}}`."""
 
+    tool: str
+    settings: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        return {"tool": given} if isinstance(given, str) else given
+
+
+class InputSpec(Part):
+    """How a modality comes in: its encoder, and what turns the encoder's states into embeddings that the LLM reads.
+
+    Until that projector is trained the medium comes in as words; `shots` go before a conversation whose last message
+    holds it so.
+    """
+
+    encoder: ToolSpec | None = None
+    projector: InputProjectorSpec | None = None
     shots: tuple[SeenSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _joined(self) -> InputSpec:
+        if (self.encoder is None) != (self.projector is None):
+            raise ValueError("an encoder and its projector are named together")
+        return self
 
 
 class ShotSpec(Part):
@@ -63,20 +95,41 @@ class ShotSpec(Part):
 
 
 class OutputSpec(Part):
-    """How one modality is asked for.
+    """How one modality is asked for, and what turns a span's states into its generator's conditioning.
 
     `k` signal tokens close a span. Until its rows are trained, an open token is read as the words `opening`
     and the signal tokens as `closing`, and the modality is weighed by `requests`: what such requests are
-    called, and examples of them. `shots` then go before a conversation that is answered with the modality.
-    `caption: said` means that a caption repeats what the reply says (speech).
+    called, and examples of them. Without requests it cannot be asked for before it is trained. `shots` go before a
+    conversation that is answered with the modality. `caption: said` means that a caption repeats what the reply
+    says (speech). A modality without a `projector` is made from its caption.
     """
 
     k: Annotated[int, Field(ge=1, le=256)]
-    opening: str
+    projector: OutputProjectorSpec | None = None
+    generator: ToolSpec | None = None
+    opening: str = ""
     closing: str = "]"
     caption: Literal["described", "said"] = "described"
-    requests: RequestSpec
+    requests: RequestSpec | None = None
     shots: tuple[ShotSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _joined(self) -> OutputSpec:
+        if (self.projector is None) != (self.generator is None):
+            raise ValueError("a generator and its projector are named together")
+        if self.requests is not None and not self.opening:
+            raise ValueError("`requests` weigh a modality whose open token is read as words; give them as `opening`")
+        return self
+
+
+class LoraSpec(Part):
+    """Low-rank matrices beside the backbone's own (Hu et al. 2021, arXiv:2106.09685): their rank, the scale
+    `alpha / rank`, and the ends of the names of the modules that get them."""
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 16
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class ModelSpec(Part):
@@ -94,6 +147,7 @@ class ModelSpec(Part):
     context: Annotated[int, Field(ge=64)] = 2048
     inputs: dict[str, InputSpec] = Field(default_factory=dict)
     outputs: dict[str, OutputSpec] = Field(default_factory=dict)
+    lora: LoraSpec | None = None
     plain: RequestSpec | None = None
     prior: float = 0.0
     margin: float = 3.0
@@ -102,8 +156,8 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _weighable(self) -> ModelSpec:
-        if self.outputs and self.plain is None:
-            raise ValueError("a model with outputs names `plain` requests, which they are weighed against")
+        if self.plain is None and any(output.requests for output in self.outputs.values()):
+            raise ValueError("a model whose outputs have `requests` names `plain` ones, which they are weighed against")
         return self
 
 
@@ -113,6 +167,12 @@ def read_spec(folder: Path) -> ModelSpec:
     if not isinstance(found, ModelSpec):
         raise ModelError(f"{folder / 'model.yaml'} describes a chat model, which has no backbone; use load_model")
     return found
+
+
+def write_spec(spec: ModelSpec, path: Path) -> None:
+    """Write a `model.yaml`, without what is as it would be anyway; reading it gives the same spec."""
+    said = spec.model_dump(mode="json", exclude_defaults=True)
+    path.write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120), "utf-8")
 
 
 def read_any(folder: Path) -> ModelSpec | ChatModelSpec:

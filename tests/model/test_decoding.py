@@ -91,8 +91,9 @@ def test_gradients_reach_signal_rows_and_no_weight_of_the_backbone(backbone: Cau
     found = backbone.forward(inputs, torch.ones(1, 2, dtype=torch.long), backbone.cache())
     total = rows.logits(found.logits[:, -1], found.hidden[:, -1]).sum()
     torch.autograd.backward([total])
-    assert rows.into.grad is not None and rows.into.grad[0].abs().sum() > 0
-    assert rows.out.grad is not None
+    first = rows.of_into["image"].grad
+    assert first is not None and first[0].abs().sum() > 0
+    assert all(own.grad is not None for own in rows.of_out.values())
     assert all(parameter.grad is None for parameter in backbone.model.parameters())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmagent.model.spec import BackboneSpec
     from mmagent.model.tokens import Tokens
 
 
@@ -23,6 +24,11 @@ class States:
 class Backbone(Protocol):
     """A frozen causal LLM that reads embeddings. B: batch, T: new positions, S: all positions, V: vocabulary,
     E: width of its input embeddings, D: width of its hidden states (E and D are mostly the same)."""
+
+    @property
+    def model(self) -> Any:
+        """The library's own module, which LoRA is put into."""
+        ...
 
     @property
     def tokens(self) -> Tokens:
@@ -58,3 +64,11 @@ class Backbone(Protocol):
         Positions are counted over the mask, so a row padded anywhere gives what it gives alone.
         """
         ...
+
+
+def load_backbone(spec: BackboneSpec) -> Backbone:
+    """The backbone that a spec names; FetchError, MissingExtra or ModelError say why it cannot be had."""
+    from mmagent.fetch import fetch
+    from mmagent.model.backbones.causal import CausalBackbone
+
+    return CausalBackbone.load(fetch(spec.weights) if spec.weights else str(spec.path))

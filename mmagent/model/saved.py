@@ -1,0 +1,217 @@
+"""A model as a folder: `model.yaml`, and `trained.safetensors` with exactly the parts that were trained.
+
+The file's metadata say what they were trained against: digests of the backbone's, the encoders' and the generators'
+weights, the ports that projectors were made for, and the token map. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from blake3 import blake3
+
+from mmagent.card import Port
+from mmagent.errors import MissingExtra, ModelError
+from mmagent.graph.ports import parse_port, show_port
+from mmagent.model import ports
+from mmagent.model.spec import read_spec, write_spec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from mmagent.model.backbones import Backbone
+    from mmagent.model.parts import Parts
+
+NAME = "trained.safetensors"
+FORMAT = "mmagent-parts-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a folder's file says of itself, read without its tensors. `ports` and `digests` are by part
+    (`inputs.image`), `tokens` by modality: its open id and k. `backbone` and `parent` are digests."""
+
+    trained: tuple[str, ...] = ()
+    ports: Mapping[str, Port] = field(default_factory=dict)
+    tokens: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    backbone: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    parent: str = ""
+    digest: str = ""
+
+
+def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
+    """Write a model's folder: its spec, and the parts in `parts.trained`. What was there before is replaced, each
+    file whole; the rest of the folder is left alone."""
+    import torch
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    as_saved = torch.float16 if dtype == "float16" else torch.float32
+    kept = {name: value.detach().to("cpu", as_saved).contiguous() for name, value in _trained(parts).items()}
+    found = {f"inputs.{name}": port for name, port in parts.features.items()}
+    found |= {f"outputs.{name}": port for name, port in parts.conditions.items()}
+    told = {
+        "format": FORMAT,
+        "trained": sorted(parts.trained),
+        "ports": {name: show_port(port) for name, port in found.items()},
+        "tokens": {row.modality: (row.open, row.k) for row in parts.rows.table},
+        "backbone": backbone_digest(parts.backbone),
+        "digests": ports.digests(parts.spec),
+        "parent": parts.parent,
+    }
+    write(folder, kept, told)
+    _replace(folder / "model.yaml", lambda path: write_spec(parts.spec, path))
+    return folder
+
+
+def _trained(parts: Parts) -> dict[str, nn.Parameter]:
+    """The parameters of trained parts by their names in the file. Both sides of trained rows are kept: what span
+    states are depends on the rows in, though they may have stayed as they were drawn."""
+    for name in parts.trained:
+        parts.part(name)  # an unknown name is told
+    names = [name for name in parts.names() if parts.has_learnt(name)]
+    wanted = {id(value) for name in names for value in parts.part(name)}
+    wanted |= {id(value) for name in parts.trained for value in parts.part(name)}
+    return {name: value for name, value in parts.named_parameters() if id(value) in wanted}
+
+
+def write(folder: Path, tensors: Mapping[str, torch.Tensor], told: Mapping[str, Any]) -> None:
+    """Write `trained.safetensors`: its tensors, and what it tells of itself as JSON values."""
+    from safetensors.torch import save_file
+
+    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
+    _replace(folder / NAME, lambda path: save_file(dict(tensors), path, metadata=metadata))
+
+
+def _replace(path: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a file beside `path` and put it there whole; a kill leaves the old one."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fill(half)
+        with half.open("rb") as file:
+            os.fsync(file.fileno())
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def told(folder: Path | str) -> Told:
+    """What a model's folder tells of its trained parts; nothing is trained where there is no such file."""
+    path = Path(folder) / NAME
+    if not path.is_file():
+        return Told()
+    found = _metadata(path)
+    return Told(
+        tuple(json.loads(found["trained"])),
+        {name: parse_port(name, text) for name, text in json.loads(found["ports"]).items()},
+        {name: (int(start), int(k)) for name, (start, k) in json.loads(found["tokens"]).items()},
+        found["backbone"],
+        json.loads(found["digests"]),
+        found["parent"],
+        digest(folder),
+    )
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The metadata of a file of ours; ModelError if it is none."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise MissingExtra(error.name or "safetensors", "local", str(path.parent)) from None
+    try:
+        with safe_open(path, "np") as file:
+            found: dict[str, str] = file.metadata() or {}
+    except SafetensorError as error:
+        raise ModelError(f"{path} is no safetensors file ({error}); save the model again") from None
+    if found.get("format") != FORMAT:
+        raise ModelError(f"{path} is of format {found.get('format')!r}, this version reads {FORMAT!r}; save it again")
+    return found
+
+
+def digest(folder: Path | str) -> str:
+    """What tells a model from any other: BLAKE3 of its spec and of its trained parts."""
+    hasher = blake3()
+    for name in ("model.yaml", NAME):
+        path = Path(folder) / name
+        content = path.read_bytes() if path.is_file() else b""
+        hasher.update(f"{name}\0{len(content)}\0".encode()).update(content)
+    return hasher.hexdigest()
+
+
+def load(
+    folder: Path | str, backbone: Backbone | None = None, *, features: Mapping[str, Port] | None = None,
+    conditions: Mapping[str, Port] | None = None,
+) -> Parts:  # fmt: skip
+    """The parts of a model's folder, on its own backbone or the one given.
+
+    Projectors that the folder has none of are made where `features` or `conditions` give their ports (see
+    `Parts.build`), untrained. ModelError when the parts were trained on other weights, with both digests, and when
+    the file does not fit the spec.
+    """
+    from mmagent.model.backbones import load_backbone
+    from mmagent.model.parts import Parts
+
+    folder = Path(folder)
+    spec, found = read_spec(folder), told(folder)
+    on = backbone or load_backbone(spec.backbone)
+    if found.trained:
+        ports.same("backbone", {"backbone": found.backbone}, {"backbone": backbone_digest(on)})
+        now = ports.digests(spec)
+        for name in found.ports:
+            if name in found.trained:
+                ports.same(name, found.digests, now)
+    parts = Parts.build(
+        spec, on,
+        features={**(features or {}), **_of("inputs", found.ports)},
+        conditions={**(conditions or {}), **_of("outputs", found.ports)},
+    )  # fmt: skip
+    parts.trained, parts.parent = set(found.trained), found.parent
+    if found.trained:
+        _fill(parts, folder / NAME)
+    return parts
+
+
+def _of(kind: str, found: Mapping[str, Port]) -> dict[str, Port]:
+    return {name.partition(".")[2]: port for name, port in found.items() if name.startswith(f"{kind}.")}
+
+
+def _fill(parts: Parts, path: Path) -> None:
+    """Put the tensors of a file into the parts; ModelError names every one that is missing, too much or of another shape."""
+    import torch
+    from safetensors.torch import load_file
+
+    given, wanted = load_file(path), _trained(parts)
+    wrong = [f"{name} is missing" for name in wanted.keys() - given.keys()]
+    wrong += [f"{name} belongs to no part" for name in given.keys() - wanted.keys()]
+    wrong += [
+        f"{name} is {list(given[name].shape)}, the spec makes it {list(wanted[name].shape)}"
+        for name in given.keys() & wanted.keys()
+        if given[name].shape != wanted[name].shape
+    ]
+    if wrong:
+        listed = "\n  ".join(sorted(wrong))
+        raise ModelError(f"{path} does not fit the model.yaml beside it:\n  {listed}")
+    with torch.no_grad():
+        for name, value in wanted.items():
+            value.copy_(given[name])
+
+
+def backbone_digest(backbone: Backbone) -> str:
+    """BLAKE3 of a backbone's own parameters, by name, shape and value as float32: the same for the same weights,
+    from whatever file, in whatever wider type, with or without LoRA. About a second for each 2 GB."""
+    import torch
+
+    from mmagent.model import lora
+
+    hasher = blake3(max_threads=blake3.AUTO)
+    for name, value in sorted(lora.own(backbone.model).items()):
+        hasher.update(f"{name}\0{list(value.shape)}\0".encode())
+        hasher.update(value.detach().to("cpu", torch.float32).contiguous().numpy().data.cast("B"))
+    return hasher.hexdigest()
