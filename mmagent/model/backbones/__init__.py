@@ -65,6 +65,11 @@ class Backbone(Protocol):
         """
         ...
 
+    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, cache: Any = None) -> States:
+        """As `forward`, for training: logits `[N, V]` at `places` `[N]` of the flattened `[B · T]` alone, and no cache
+        is made. The hidden states `[B, T, D]` are what the logits are made of."""
+        ...
+
 
 def load_backbone(spec: BackboneSpec) -> Backbone:
     """The backbone that a spec names; FetchError, MissingExtra or ModelError say why it cannot be had."""

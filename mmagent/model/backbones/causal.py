@@ -84,15 +84,37 @@ class CausalBackbone:
         return DynamicCache(config=self.model.config)
 
     def forward(self, inputs: Tensor, mask: Tensor, cache: Any, keep: int = 1) -> States:
-        options: dict[str, Any] = {}
-        if self._positions:
-            # Counted over the mask: a padded position takes that of its neighbour and is never attended to.
-            options["position_ids"] = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -inputs.shape[1] :]  # [B, T]
         found = self.model(
             inputs_embeds=inputs, attention_mask=mask, past_key_values=cache, use_cache=True,
-            output_hidden_states=True, logits_to_keep=keep, **options,
+            output_hidden_states=True, logits_to_keep=keep, **self._places(mask, inputs.shape[1]),
         )  # fmt: skip
         return States(found.logits, found.hidden_states[-1])  # [B, keep, V], [B, T, D] after the final norm
+
+    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, cache: Any = None) -> States:
+        """As `forward`, for training: logits `[N, V]` at `places` `[N]` of the flattened `[B · T]` alone, and no cache
+        is made. The hidden states `[B, T, D]` are what the logits are made of."""
+        states: list[Tensor] = []
+
+        # The model itself makes the logits of what is left, so that whatever it does to them after is done here too.
+        def leave(_: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            states.append(given[0])
+            return (given[0].flatten(0, 1)[places],)  # [N, D]
+
+        hook = self._out.register_forward_pre_hook(leave)
+        try:
+            options = self._places(mask, inputs.shape[1])
+            found = self.model(
+                inputs_embeds=inputs, attention_mask=mask, past_key_values=cache, use_cache=False, **options
+            )
+        finally:
+            hook.remove()
+        return States(found.logits, states[0])  # [N, V], [B, T, D]
+
+    def _places(self, mask: Tensor, length: int) -> dict[str, Tensor]:
+        """Positions counted over the mask: a padded one takes that of its neighbour and is never attended to."""
+        if not self._positions:
+            return {}
+        return {"position_ids": (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]}  # [B, T]
 
 
 @contextlib.contextmanager
