@@ -6,19 +6,16 @@ runs is in `mmagent.checkpoint.vision`. Shapes: L states of width D.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from mmagent import Card, Context, Embedding, Image, Tool
-from mmagent.checkpoint import described, vision
+from mmagent.checkpoint import Dtype, described, in_batches, vision
 from mmagent.tool import Scalar
 
 
 class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra:local",)):
     """What both tools have in common: the settings, the card that follows from them, and the loaded tower."""
-
-    typical: ClassVar[int] = 1
-    """Pictures of a call, for its expected cost."""
 
     def __init__(
         self,
@@ -28,8 +25,10 @@ class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra
         space: str = "",
         pickle: bool = False,
         revision: str = "",
+        device: str = "cpu",
+        dtype: Dtype = "auto",
     ) -> None:
-        self.choice = vision.Choice(model, output, layer, revision, pickle)
+        self.choice = vision.Choice(model, output, layer, revision, pickle, device, dtype)
         self.space = space or self.choice.space
 
     @classmethod
@@ -41,7 +40,7 @@ class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra
             (tool.choice.model, tool.choice.revision),
             made={"tokens": found.tokens, "width": found.width, "space": tool.space},
             memory=found.memory,
-            cost=found.cost * cls.typical,
+            cost=found.cost,
         )
 
     def load(self) -> None:
@@ -49,6 +48,10 @@ class _Encoder(Tool, kind="encoder", cost=0.5, memory=350_000_000, needs=("extra
 
     def unload(self) -> None:
         del self._tower
+
+    def _encode(self, images: Sequence[Image]) -> list[Embedding]:
+        found = self._tower.encode([image.pil() for image in images])
+        return [Embedding(states, self.space, mask) for states, mask in found]  # [L, D] each
 
 
 class ImageEncoder(_Encoder, name="image-encoder.v1"):
@@ -58,12 +61,13 @@ class ImageEncoder(_Encoder, name="image-encoder.v1"):
     row by row; `all`, class and register tokens before them; `cls`, the class token's; `pooled`, the model's own
     vector; `projected`, that vector in the space shared with its text encoder. `layer`: -1 the result, after the
     final norm where the model has one, 0 what enters the first layer, n what leaves the n-th. `space` names the
-    space of the states; `pickle` allows weights that have to be unpickled.
+    space of the states; `pickle` allows weights that have to be unpickled; `device` and `dtype` are where the model
+    runs, and in which precision.
     """
 
     def run(self, image: Image) -> Embedding:
-        ((states, mask),) = self._tower.encode([image.pil()])  # [L, D]
-        return Embedding(states, self.space, mask)
+        (made,) = self._encode([image])
+        return made
 
 
 class ImageBatchEncoder(_Encoder, name="image-batch-encoder.v1", cost=2.0):
@@ -72,14 +76,5 @@ class ImageBatchEncoder(_Encoder, name="image-batch-encoder.v1", cost=2.0):
     The embeddings are in the order of the pictures. It differs from one picture at a time by rounding alone.
     """
 
-    typical = 4
-
     def run(self, images: list[Image], ctx: Context, batch: int = 16) -> list[Embedding]:
-        if batch < 1:
-            raise ValueError(f"image-batch-encoder: batch is at least 1, not {batch}")
-        made: list[Embedding] = []
-        for begin in range(0, len(images), batch):
-            ctx.progress(begin, len(images), f"picture {begin + 1} of {len(images)}")
-            found = self._tower.encode([image.pil() for image in images[begin : begin + batch]])
-            made += [Embedding(states, self.space, mask) for states, mask in found]
-        return made
+        return in_batches(images, batch, self._encode, ctx, "picture")

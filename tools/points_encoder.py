@@ -3,18 +3,31 @@
 The network is that of Qi et al. 2017 (arXiv:1612.00593) up to its classifier's first layer, in the shape in which
 PyTorch implementations share their weights: convolutions 64, 128, 1024; no activation after the last. Parameters
 bear the names common there (`conv1.weight`, `bn1.running_mean`, `stn.fc3.bias`, `fstn.conv2.weight` …), so that such
-a state dict, saved as safetensors, is a checkpoint. Shapes: N points, K numbers a point, D channels.
+a state dict, saved as safetensors, is a checkpoint. Shapes: B clouds, N points, K numbers a point, D channels.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mmagent import Card, Embedding, Points, Tool
-from mmagent.checkpoint import config, described, forward, load_tensors, loading, locate, space_name
+from mmagent import Card, Context, Embedding, Points, Tool
+from mmagent.checkpoint import (
+    Dtype,
+    array,
+    config,
+    described,
+    forward,
+    given,
+    in_batches,
+    load_tensors,
+    loading,
+    locate,
+    placement,
+    space_name,
+)
 from mmagent.errors import MediaError, ModelError
 from mmagent.tool import Scalar
 
@@ -26,17 +39,8 @@ BLOCK = 16_384
 """Points that go through the wide layers at once; the maximum over blocks is the maximum over all."""
 
 
-class PointsEncoder(
-    Tool, name="points-encoder.v1", kind="encoder", cost=0.1, memory=15_000_000, needs=("extra:local",)
-):
-    """Encode a point cloud with a checkpoint of PointNet: `pooled`, one vector of 1024, or `points`, 1088 for each.
-
-    `model` is a folder with a `config.json` (`model_type: pointnet`; `channels`: numbers a point, 3 for x y z;
-    `input_transform`, `feature_transform`: whether it turns the cloud and its features; `normalize`: whether clouds
-    were moved to the origin and scaled into the unit ball) and a `model.safetensors`. The states of `points` are
-    the 64 features of the point and the 1024 of the whole. `space` names the space of the states; `pickle` allows
-    weights that have to be unpickled.
-    """
+class _Encoder(Tool, kind="encoder", cost=0.1, memory=15_000_000, needs=("extra:local",)):
+    """What both tools have in common: the settings, the card that follows from them, and the loaded network."""
 
     def __init__(
         self,
@@ -45,14 +49,17 @@ class PointsEncoder(
         space: str = "",
         pickle: bool = False,
         revision: str = "",
+        device: str = "cpu",
+        dtype: Dtype = "auto",
     ) -> None:
         self.model, self.output, self.pickle, self.revision = model, output, pickle, revision
+        self.device, self.dtype = device, dtype
         own = output if output != "pooled" else "points.pooled"
         self.space = space or space_name(model, own, revision=revision)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
-        asked = cast("PointsEncoder", cls.make(settings))
+        asked = cast("_Encoder", cls.make(settings))
         shape = _shape(asked.model, asked.revision)
         whole = asked.output == "pooled"
         return described(
@@ -65,6 +72,7 @@ class PointsEncoder(
         )  # fmt: skip
 
     def load(self) -> None:
+        where = placement(self.device, self.dtype, f"model {self.model}")
         folder = locate(self.model, revision=self.revision)
         shape = _shape(self.model, self.revision)
         if shape is None:
@@ -85,24 +93,59 @@ class PointsEncoder(
                 f"shape, {', '.join(wrong[:3])}"
             )
         network.load_state_dict({name: state[name] for name in needed}, strict=False)
-        self._network, self._loaded = network.eval().requires_grad_(False), shape
+        self._network, self._loaded = network.to(*where).eval().requires_grad_(False), shape
 
     def unload(self) -> None:
         del self._network, self._loaded
 
-    def run(self, points: Points) -> Embedding:
+    def _encode(self, clouds: Sequence[Points]) -> list[Embedding]:
         import torch
 
-        cloud = points.array
-        if cloud.shape[1] != self._loaded.channels:
-            raise MediaError(f"{self.model} takes {self._loaded.channels} numbers a point, not {cloud.shape[1]}")
-        given = torch.tensor(_normal(cloud) if self._loaded.normalize else cloud)
+        prepared = [self._prepared(cloud) for cloud in clouds]
+        n_points = [cloud.shape[1] for cloud in prepared]
+        # A cloud is filled up with copies of its last point, which change no maximum.
+        fill = functools.partial(torch.nn.functional.pad, mode="replicate")
+        filled = [fill(cloud, (0, max(n_points) - cloud.shape[1])) for cloud in prepared]
         with forward(self.model):
-            local, whole = self._network(given.T[None])  # [1, 64, N], [1, 1024]
+            inputs = given({"x": torch.stack(filled)}, self._network)  # [B, K, N]
+            local, whole = self._network(**inputs)  # [B, 64, N], [B, 1024]
             if self.output == "pooled":
-                return Embedding(whole.numpy(), self.space)
-            states = torch.cat([local[0].T, whole.expand(len(cloud), -1)], dim=1)  # [N, 1088]
-        return Embedding(states.numpy(), self.space)
+                return [Embedding(vector[None], self.space) for vector in array(whole)]
+            states = array(torch.cat([local, whole[:, :, None].expand(-1, -1, local.shape[2])], dim=1).mT)
+        return [Embedding(each[:n], self.space) for each, n in zip(states, n_points)]  # [N, 1088] each
+
+    def _prepared(self, cloud: Points) -> torch.Tensor:
+        import torch
+
+        shape, found = self._loaded, cloud.array
+        if found.shape[1] != shape.channels:
+            raise MediaError(f"{self.model} takes {shape.channels} numbers a point, not {found.shape[1]}")
+        return torch.tensor(_normal(found) if shape.normalize else found).T  # [K, N]
+
+
+class PointsEncoder(_Encoder, name="points-encoder.v1"):
+    """Encode a point cloud with a checkpoint of PointNet: `pooled`, one vector of 1024, or `points`, 1088 for each.
+
+    `model` is a folder with a `config.json` (`model_type: pointnet`; `channels`: numbers a point, 3 for x y z;
+    `input_transform`, `feature_transform`: whether it turns the cloud and its features; `normalize`: whether clouds
+    were moved to the origin and scaled into the unit ball) and a `model.safetensors`. The states of `points` are
+    the 64 features of the point and the 1024 of the whole. `space` names the space of the states; `pickle` allows
+    weights that have to be unpickled; `device` and `dtype` are where the network runs, and in which precision.
+    """
+
+    def run(self, points: Points) -> Embedding:
+        (made,) = self._encode([points])
+        return made
+
+
+class PointsBatchEncoder(_Encoder, name="points-batch-encoder.v1", cost=0.4):
+    """Encode point clouds with a checkpoint as `points-encoder` does, `batch` of them going through it together.
+
+    The embeddings are in the order of the clouds. It differs from one cloud at a time by rounding alone.
+    """
+
+    def run(self, points: list[Points], ctx: Context, batch: int = 16) -> list[Embedding]:
+        return in_batches(points, batch, self._encode, ctx, "cloud", size=lambda cloud: len(cloud.array))
 
 
 FILES = ("model.safetensors", "pytorch_model.bin", "model.pth", "model.pt")
@@ -151,7 +194,7 @@ def _network(shape: Shape) -> torch.nn.Module:
     relu = nn.functional.relu
 
     class Turn(nn.Module):
-        """A matrix `[1, D, D]` by which a cloud `[1, D, N]` is turned, made of the cloud itself (the paper's T-Net)."""
+        """A matrix `[B, D, D]` by which a cloud `[B, D, N]` is turned, made of the cloud itself (the paper's T-Net)."""
 
         def __init__(self, n_in: int, n_dims: int) -> None:
             super().__init__()
@@ -169,7 +212,7 @@ def _network(shape: Shape) -> torch.nn.Module:
             whole = _highest(self.features, x)
             whole = relu(self.bn5(self.fc2(relu(self.bn4(self.fc1(whole))))))
             matrix: Tensor = self.fc3(whole).view(-1, self.n_dims, self.n_dims)
-            return matrix + torch.eye(self.n_dims)
+            return matrix + torch.eye(self.n_dims, device=x.device, dtype=x.dtype)
 
     class PointNet(nn.Module):
         def __init__(self) -> None:
@@ -190,7 +233,7 @@ def _network(shape: Shape) -> torch.nn.Module:
             if shape.input_transform:
                 turned = (x[:, :3].transpose(1, 2) @ self.stn(x)).transpose(1, 2)
                 x = torch.cat([turned, x[:, 3:]], dim=1)
-            local = relu(self.bn1(self.conv1(x)))  # [1, 64, N]
+            local = relu(self.bn1(self.conv1(x)))  # [B, 64, N]
             if shape.feature_transform:
                 local = (local.transpose(1, 2) @ self.fstn(local)).transpose(1, 2)
             return local, _highest(self.features, local)
@@ -199,6 +242,6 @@ def _network(shape: Shape) -> torch.nn.Module:
 
 
 def _highest(features: Callable[[torch.Tensor], torch.Tensor], cloud: torch.Tensor) -> torch.Tensor:
-    """The highest value of each feature over all points of `[1, D, N]`, a block of them at a time: `[1, 1024]`."""
+    """The highest value of each feature over all points of `[B, D, N]`, a block of them at a time: `[B, 1024]`."""
     blocks = (features(cloud[:, :, start : start + BLOCK]).amax(dim=2) for start in range(0, cloud.shape[2], BLOCK))
     return functools.reduce(lambda highest, found: highest.maximum(found), blocks)

@@ -12,25 +12,33 @@ are made with them. It knows nothing of tools and media; of families of models o
 
 from __future__ import annotations
 
+from mmagent.checkpoint.batches import in_batches
 from mmagent.checkpoint.describing import check_layer, described, layers_size, seconds, space_name
 from mmagent.checkpoint.digests import digest
 from mmagent.checkpoint.loading import forward, load_part, load_pretrained, load_tensors, loading
 from mmagent.checkpoint.place import config, locate, processor_config, slug
+from mmagent.checkpoint.placement import Dtype, array, given, itemsize, placement
 from mmagent.checkpoint.safety import guard
 
 __all__ = [
+    "Dtype",
+    "array",
     "check_layer",
     "config",
     "described",
     "digest",
     "forward",
+    "given",
     "guard",
+    "in_batches",
+    "itemsize",
     "layers_size",
     "load_part",
     "load_pretrained",
     "load_tensors",
     "loading",
     "locate",
+    "placement",
     "processor_config",
     "seconds",
     "slug",

@@ -15,6 +15,8 @@ from mmagent.errors import ModelError
 
 SPEED = 1e11
 """Floating-point operations a second that expected costs reckon with: a ViT-B/16 in float32 on one busy core of two."""
+USUAL = 4
+"""Items of a list that expected costs reckon with."""
 
 
 def described(
@@ -25,22 +27,23 @@ def described(
     memory: int = 0,
     cost: float = 0.0,
 ) -> Card:
-    """The card of a tool with one input and one output, read from `checkpoints`, each a model and its revision.
+    """The card of a tool, read from `checkpoints`, each a model and its revision.
 
-    `made` are the constraints of the output, `heard` of the input; what is None in them is left open, and a
-    `memory` or `cost` of 0 is left as it was.
+    `made` are the constraints of its first output, `heard` of its first input; what is None in them is left open.
+    `memory` and `cost` are those of one input; where the tool takes a list, it costs USUAL of them. What is 0 is
+    left as it was.
     """
     digests = [digest(model, revision=revision) for model, revision in checkpoints]
     weights = "+".join(digests) if all(digests) else ""
-    (given,), (result,) = card.inputs, card.outputs
+    (given, *others), (result, *more) = card.inputs, card.outputs
     return replace(
         card,
-        inputs=(_port(given, heard or {}),),
-        outputs=(_port(result, made),),
+        inputs=(_port(given, heard or {}), *others),
+        outputs=(_port(result, made), *more),
         weights=weights,
         cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
         memory=memory or card.memory,
-        cost=float(f"{cost:.2g}") or card.cost,
+        cost=float(f"{cost * (USUAL if given.many else 1):.2g}") or card.cost,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.place import locate
+from mmagent.checkpoint.placement import placement
 from mmagent.checkpoint.quiet import quiet
 from mmagent.checkpoint.safety import guard
 from mmagent.errors import MissingExtra, MMAgentError, ModelError
@@ -58,23 +59,26 @@ def load_pretrained(
     revision: str = "",
     optional: tuple[str, ...] = (),
     extra: str = "local",
+    device: str = "cpu",
+    dtype: Any = "float32",
     **options: Any,
 ) -> Any:
     """A transformers model out of a checkpoint: `kind` is its class or the name of one, `"AutoModel"`.
 
-    It comes in float32 (`dtype=` gives another), in eval mode, its parameters without gradients. `options` go to
-    `from_pretrained`. Parameters that the checkpoint lacks raise ModelError, unless their names start with one
+    It comes on `device` in `dtype` (a name, as `placement` takes them, or torch's own), in eval mode, its parameters
+    without gradients. `options` go to `from_pretrained`. Parameters that the checkpoint lacks raise ModelError, unless their names start with one
     of `optional`; MissingExtra if the library is not there.
     """
-    torch = imported("torch", extra, f"model {model}")
+    imported("torch", extra, f"model {model}")
     maker = _maker(kind, extra, model)
+    chosen = placement(device, dtype, f"model {model}")
     path = locate(model, revision=revision)
     safe = guard(path, pickle=pickle)
     where, named = _source(path)
     try:
         with loading():
             loaded, report = maker.from_pretrained(
-                str(where), **{"dtype": torch.float32, **options}, **named, output_loading_info=True,
+                str(where), dtype=chosen.dtype, **options, **named, output_loading_info=True,
                 use_safetensors=safe and not named, weights_only=True, trust_remote_code=False, local_files_only=True,
             )  # fmt: skip
     except Exception as error:
@@ -87,7 +91,7 @@ def load_pretrained(
             f"{model} is no {type(loaded).__name__}: it lacks {len(lost)} of its parameters, {', '.join(lost[:3])}"
             f"{' …' if len(lost) > 3 else ''}; name a checkpoint of that architecture"
         )
-    return loaded.eval().requires_grad_(False)
+    return loaded.to(chosen.device).eval().requires_grad_(False)
 
 
 def load_part(kind: str | type, model: str, *, revision: str = "", extra: str = "local", **options: Any) -> Any:

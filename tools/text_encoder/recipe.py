@@ -29,8 +29,8 @@ class Recipe:
     `usual` and `longest` are the tokens of the longest text, as it was trained and as it could take. `pooled_width`
     is that of the vector where layers follow the pooling (`dense`), `joint` that of the space shared with another
     encoder. `problem` is what this tool cannot pool as the checkpoint does. `lower`: text is put in lower case first.
-    `prompt_pooled`: a prompt's states count as the text's do. `size` counts the numbers in the layers, `memory` the
-    bytes of all. `folder` holds the model where it is not the checkpoint's own.
+    `prompt_pooled`: a prompt's states count as the text's do. `size` counts the numbers in the layers,
+    `n_numbers` those of the vocabulary too. `folder` holds the model where it is not the checkpoint's own.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Recipe:
     usual: int | None
     longest: int | None
     size: int = 0
-    memory: int = 0
+    n_numbers: int = 0
     pooling: str = "mean"
     problem: str = ""
     pooled_width: int | None = None
@@ -85,9 +85,9 @@ def recipe_of(model: str, revision: str, tokenizer: str | None) -> Recipe | None
     usual = min(usual, longest) if usual and longest else usual
     n_layers = _first(part, "encoder_layers", "num_layers", "n_layers", "num_hidden_layers")
     size = layers_size(width, n_layers)
-    memory = 4 * (size + (width or 0) * int(part.get("vocab_size", 0)))
+    n_numbers = size + (width or 0) * int(part.get("vocab_size", 0))
     lower = bool(sentence.get("do_lower_case"))
-    found = Recipe(kind, width, n_layers, usual, longest, size, memory, lower=lower, folder=folder)
+    found = Recipe(kind, width, n_layers, usual, longest, size, n_numbers, lower=lower, folder=folder)
     if kind.startswith("siglip"):
         found = replace(found, joint=part.get("projection_size") or width, pooling="model")
     elif kind.startswith(("clip", "clap")):

@@ -27,6 +27,7 @@ class Words:
             getattr(tokenizer, f"{what}_side") == "left" for what in ("truncation", "padding")
         )
         self._pad = tokenizer.pad_token_id
+        self.pad = 0 if self._pad is None else int(self._pad)  # for what a mask leaves out any id will do
         self.n_added = len(self._pieces.around(self._pieces.body(""), 0, False))  # some make a piece of no text
 
     def ids(self, text: str, limit: int | None) -> tuple[list[int], int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from mmagent.checkpoint.describing import space_name
+from mmagent.checkpoint.placement import Dtype
 from mmagent.errors import ModelError
 
 Output = Literal["patches", "all", "cls", "pooled", "projected"]
@@ -16,13 +17,18 @@ which the model shares with its text encoder."""
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A checkpoint, which of its layers (-1: the result, after the final norm where there is one) and which states."""
+    """A checkpoint, which of its layers (-1: the result, after the final norm where there is one) and which states.
+
+    `device` and `dtype` are where and in which precision it runs, see `placement`.
+    """
 
     model: str
     output: Output = "patches"
     layer: int = -1
     revision: str = ""
     pickle: bool = False
+    device: str = "cpu"
+    dtype: Dtype = "auto"
 
     def __post_init__(self) -> None:
         if self.output not in get_args(Output):

@@ -9,6 +9,7 @@ from typing import Any
 from mmagent.checkpoint.describing import check_layer, layers_size, seconds
 from mmagent.checkpoint.files import tensors
 from mmagent.checkpoint.place import config, here, processor_config
+from mmagent.checkpoint.placement import itemsize
 from mmagent.checkpoint.vision import openclip
 from mmagent.checkpoint.vision.choice import Choice
 from mmagent.checkpoint.vision.families import REFUSED, Family, family
@@ -60,7 +61,8 @@ def facts(choice: Choice) -> Facts:
     made = {"patches": patches, "all": tokens}.get(choice.output, 1)
     width = projection if choice.output == "projected" and projection else hidden
     size = layers_size(hidden, n_layers) if row.uniform else 0
-    return Facts(kind, fields, made, width, 4 * size, seconds(size, tokens or 0))
+    memory = itemsize(choice.device, choice.dtype) * size
+    return Facts(kind, fields, made, width, memory, seconds(size, tokens or 0))
 
 
 def _fields(choice: Choice) -> tuple[str, dict[str, Any], int | None] | None:

@@ -70,7 +70,7 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 REFUSED: Mapping[str, str] = {
-    "videomae": "it is a video encoder; use video-encoder",
+    **dict.fromkeys(("timesformer", "videomae", "vivit", "vjepa2"), "it is a video encoder; use video-encoder"),
     "vit_mae": "it hides three quarters of a picture at random; load what was fine-tuned from it as ViT",
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mmagent.checkpoint.describing import check_layer
 from mmagent.checkpoint.loading import forward, load_part, load_pretrained
 from mmagent.checkpoint.place import config, locate
+from mmagent.checkpoint.placement import array, given, placement
 from mmagent.checkpoint.safety import guard
 from mmagent.checkpoint.vision import openclip
 from mmagent.checkpoint.vision.choice import Choice
@@ -46,6 +47,7 @@ class Tower:
         if found.kind == "open_clip":
             opened = config(choice.model, openclip.CONFIG, revision=choice.revision) or {}
             model = openclip.load(path, found.fields, choice.model, pickle=choice.pickle)
+            model = model.to(*placement(choice.device, choice.dtype, f"model {choice.model}"))
             processor = openclip.processor(opened, found.fields, choice.model)
             return cls(choice, model if choice.output == "projected" else model.vision_model, processor, found.kind)
         guard(path, pickle=choice.pickle)  # before anything else is said about the folder
@@ -76,11 +78,11 @@ class Tower:
 
         batch = {name: torch.cat([item[name] for item in prepared]) for name in prepared[0]}
         with forward(self.choice.model):
-            out = self.model(**batch, output_hidden_states=self.choice.layer != -1)
-            states = self._chosen(out)  # [B, L, D]
+            out = self.model(**given(batch, self.model), output_hidden_states=self.choice.layer != -1)
+            states = array(self._chosen(out))  # [B, L, D]
         mask = batch.get("pixel_attention_mask") if self.choice.output in ("patches", "all") else None
         masks = mask.bool().numpy() if mask is not None and mask.shape == states.shape[:2] else [None] * len(states)
-        return list(zip(states.numpy(), masks))
+        return list(zip(states, masks))
 
     def _chosen(self, out: Any) -> Any:
         if self.choice.output in ("pooled", "projected"):
@@ -110,7 +112,10 @@ def _model(choice: Choice, found: Facts) -> Any:
         kind = row.projected
         if kind != row.tower:  # CLIP's two configs may differ, and the outer one is true
             options["projection_dim"] = found.width
-    model = load_pretrained(kind, choice.model, pickle=choice.pickle, revision=choice.revision, **options)
+    model = load_pretrained(
+        kind, choice.model, pickle=choice.pickle, revision=choice.revision, device=choice.device, dtype=choice.dtype,
+        **options,
+    )  # fmt: skip
     return getattr(model, "vision_model", model) if kind == "AutoModel" else model
 
 

@@ -83,6 +83,8 @@ WAVES: dict[str, Any] = {
     **SMALL, "conv_dim": (8, 8, 8), "conv_kernel": (10, 3, 3), "conv_stride": (5, 8, 8), "num_feat_extract_layers": 3,
     "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2,
 }  # fmt: skip
+LARGE: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+"""How the large ones differ: each state is normalised by itself, so that sound may be filled up behind a mask."""
 
 
 def _whisper() -> Made:
@@ -169,6 +171,13 @@ def clip_words() -> Any:
 def _bert() -> Made:
     words = wordpieces()
     return tf.BertModel(tf.BertConfig(**SMALL, vocab_size=len(words), max_position_embeddings=40)), words
+
+
+def _fnet() -> Made:
+    """It mixes all tokens by a Fourier transform, those that fill up among them."""
+    words = wordpieces()
+    fields = {name: value for name, value in SMALL.items() if name != "num_attention_heads"}
+    return tf.FNetModel(tf.FNetConfig(**fields, vocab_size=len(words), max_position_embeddings=40)), words
 
 
 def _distilbert() -> Made:
@@ -268,8 +277,11 @@ HEARING: Mapping[str, Callable[[], Made]] = {
     "clap": _clap(False),
     "clap-fused": _clap(True),
     "hubert": _waves("Hubert"),
+    "hubert-large": _waves("Hubert", **LARGE),
+    "unispeech-sat-large": _waves("UniSpeechSat", **LARGE),
     "wav2vec2": _waves("Wav2Vec2"),
     "wav2vec2-adapter": _waves("Wav2Vec2", add_adapter=True, output_hidden_size=24),
+    "wav2vec2-large": _waves("Wav2Vec2", **LARGE),
     "wavlm": _waves("WavLM"),
     "whisper": _whisper,
 }
@@ -284,4 +296,4 @@ READING: Mapping[str, Callable[[], Made]] = {
     "t5": _t5,
     "xlm-roberta": _roberta,
 }
-ODD: Mapping[str, Callable[[], Made]] = {"encodec": _encodec}
+ODD: Mapping[str, Callable[[], Made]] = {"encodec": _encodec, "fnet": _fnet}

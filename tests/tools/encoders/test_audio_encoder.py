@@ -215,7 +215,7 @@ def test_what_only_training_needs_may_be_missing(folders: Folders, tmp_path: Pat
 
 def test_only_the_sound_tower_is_kept(folders: Folders) -> None:
     for name in ("clap", "whisper"):
-        kept = loaded(TOOL, model=str(folders(name)))._encode
+        kept = loaded(TOOL, model=str(folders(name)))._network
         assert not any("text" in key or "decoder" in key for key, _ in kept.named_parameters())
 
 

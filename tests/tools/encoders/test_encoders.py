@@ -147,5 +147,5 @@ def test_the_cost_of_a_large_encoder_is_that_of_its_layers(folders: Folders, tmp
 @pytest.mark.parametrize("name", GIVEN)
 def test_a_processor_is_left_free(folders: Folders, ctx: Listener, name: str) -> None:
     tool = loaded(name, model=str(folders(OWN[name])))
-    model = tool._encode if hasattr(tool, "_encode") else getattr(tool._tower, "tower", tool._tower).model
+    model = tool._network if hasattr(tool, "_network") else getattr(tool._tower, "tower", tool._tower).model
     assert threads(model, lambda: run(tool, ctx)) == {2}

@@ -173,7 +173,7 @@ def test_a_batch_gives_what_single_pictures_give_in_their_order(folders: Folders
         assert np.array_equal(found.mask, single.mask)
         assert np.allclose(found.array, single.array, atol=1e-5)
     assert many.run([], Quiet()) == []
-    with pytest.raises(ValueError, match="batch is at least 1"):
+    with pytest.raises(ModelError, match="batch is at least 1, not 0"):
         many.run(images, Quiet(), batch=0)
 
 

@@ -17,6 +17,7 @@ from mmagent import Points, Preset
 from mmagent.conformance import check as conform
 from mmagent.errors import MediaError, ModelError
 from mmagent.registry import registry
+from tests.tools.conftest import Listener
 from tests.tools.encoders.checkpoints import card_of, loaded, threads
 from tests.tools.encoders.families import (
     torch,
@@ -205,3 +206,18 @@ def test_what_does_not_fit_is_refused(folders: dict[str, Path], tmp_path: Path, 
         (folder / "config.json").write_text(json.dumps(fields))
         with pytest.raises(ModelError, match=reason):
             card_of(TOOL, model=str(folder))
+
+
+@settings(max_examples=15, deadline=None)
+@given(sizes=st.lists(st.integers(1, 40), max_size=6), batch=st.integers(1, 4))
+@pytest.mark.parametrize("output", ["pooled", "points"])
+def test_clouds_together_give_what_each_gives_alone(
+    folders: dict[str, Path], output: str, sizes: list[int], batch: int
+) -> None:
+    settings = {"model": str(folders["turning"]), "output": output}
+    clouds = [cloud(size, channels=6, seed=seed) for seed, size in enumerate(sizes)]
+    made = loaded("points-batch-encoder.v1", **settings).run(clouds, Listener(), batch=batch)
+    for given_one, found in zip(clouds, made, strict=True):
+        alone = loaded(TOOL, **settings).run(given_one)
+        assert found.space == alone.space
+        np.testing.assert_allclose(found.array, alone.array, atol=1e-4, rtol=1e-4)
