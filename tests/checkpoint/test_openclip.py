@@ -145,8 +145,6 @@ def edit(folder: Path, part: str, **fields: object) -> None:
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"timm_model_name": "vit_base"}, "timm_model_name"),
-        ({"layers": [3, 4, 6, 3]}, r"layers \(a ResNet\)"),
         ({"pool_type": "avg", "no_ln_pre": True}, "no_ln_pre, pool_type"),
         ({"made_up": 1}, "made_up"),
     ],
@@ -158,11 +156,13 @@ def test_what_is_not_covered_is_named(tmp_path: Path, fields: dict[str, object],
         vision.facts(vision.Choice(str(tmp_path / "open")))
 
 
-def test_a_transform_that_is_not_covered_is_refused(tmp_path: Path) -> None:
+def test_towers_of_timm_are_refused_with_the_reason(tmp_path: Path) -> None:
     save(tmp_path / "open")
-    edit(tmp_path / "open", "preprocess_cfg", resize_mode="longest")
-    with pytest.raises(ModelError, match="resize_mode longest"):
-        vision.Tower.load(vision.Choice(str(tmp_path / "open")))
+    edit(tmp_path / "open", "vision_cfg", timm_model_name="vit_base")
+    with pytest.raises(
+        ModelError, match="timm's vit_base, and timm does not run without torchvision; take the model's"
+    ):
+        vision.facts(vision.Choice(str(tmp_path / "open")))
 
 
 def test_weights_that_do_not_fit_the_config_are_named(tmp_path: Path) -> None:

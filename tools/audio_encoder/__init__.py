@@ -173,7 +173,7 @@ class _Encoder(Tool, kind="encoder", cost=1.0, memory=500_000_000, needs=("extra
 
     @property
     def _shortest(self) -> int:
-        return ceil(SHORTEST * self._hear.sampling_rate)
+        return ceil(SHORTEST * float(self._hear.sampling_rate))
 
     def _prepared(self, windows: Sequence[Any]) -> dict[str, Any]:
         """What the network is given of windows; those of unlike lengths are filled up, and the mask says so."""

@@ -47,7 +47,7 @@ def facts(choice: Choice) -> Facts:
     kind, fields, projection = found
     if kind in REFUSED:
         raise ModelError(f"{choice.model} is {kind}: {REFUSED[kind]}")
-    opened = kind == "open_clip"  # whose config tells of its processor too
+    opened = kind.startswith("open_clip")  # whose config tells of its processor too
     prepared = {} if opened else processor_config(choice.model, "image_processor", revision=choice.revision)
     row = family(kind)
     if row is None:
@@ -56,7 +56,8 @@ def facts(choice: Choice) -> Facts:
     sides = _sides(choice, row, fields, prepared)
     n_layers, hidden = int(fields.get("num_hidden_layers", 0)), _hidden(row, fields, choice)
     prefix = row.classes + int(fields.get(row.registers, 0))
-    patches = _patches(kind, row, fields, prepared, sides)
+    last = row.uniform or choice.layer == -1  # the maps of others differ in size
+    patches = _patches(kind, row, fields, prepared, sides) if last else None
     tokens = patches and patches + prefix
     made = {"patches": patches, "all": tokens}.get(choice.output, 1)
     width = projection if choice.output == "projected" and projection else hidden
@@ -72,7 +73,8 @@ def _fields(choice: Choice) -> tuple[str, dict[str, Any], int | None] | None:
         opened = config(choice.model, openclip.CONFIG, revision=choice.revision, optional=True)
         if opened is not None:
             fields = openclip.fields(opened, choice.model)
-            return "open_clip", fields, int(fields["projection_dim"])
+            kind = "open_clip_resnet" if "depths" in fields else "open_clip"
+            return kind, fields, int(fields["projection_dim"])
         top = config(choice.model, revision=choice.revision)
     if top is None:
         return None

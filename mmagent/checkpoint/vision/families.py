@@ -58,6 +58,7 @@ FAMILIES: Mapping[str, Family] = {
     "dinov2_with_registers": Family(classes=1, registers="num_register_tokens", defaults=_VIT),
     "ijepa": Family(fixed=True, pooled=False, defaults=_VIT),
     "open_clip": replace(_CLIP, needs={}),
+    "open_clip_resnet": Family(fixed=True, uniform=False, projected="ModifiedResNet"),
     "resnet": _PYRAMID,
     "siglip": _SIGLIP,
     "siglip_vision_model": _SIGLIP,

@@ -1,8 +1,9 @@
-"""OpenCLIP's own folders (`open_clip_config.json`, `open_clip_model.safetensors`) as CLIP of transformers.
+"""OpenCLIP's own folders (`open_clip_config.json`, `open_clip_model.safetensors`).
 
-Covered are the vision transformers of OpenCLIP's `VisionTransformer` as they were released for CLIP: class token,
-learned positions, norm before, pooling by the class token, GELU or QuickGELU. Towers of timm, ResNets and variants
-of the block are refused by name. Source of names and arithmetic: open_clip 3.3, `transformer.py` and `model.py`.
+Covered are the vision transformers of OpenCLIP's `VisionTransformer` as they were released for CLIP (class token,
+learned positions, norm before, pooling by the class token, GELU or QuickGELU), which become CLIP of transformers, and
+its ResNets. Towers of timm and variants of the block are refused by name. Source of names and arithmetic: open_clip
+3.3, `transformer.py` and `model.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.files import weights
 from mmagent.checkpoint.loading import load_tensors, loading
+from mmagent.checkpoint.vision.fitting import BICUBIC, BILINEAR, Fitting, FittingProcessor
+from mmagent.checkpoint.vision.processor import pair
 from mmagent.errors import ModelError
 
 CONFIG = "open_clip_config.json"
@@ -23,7 +26,6 @@ _PLAIN: Mapping[str, Any] = {
     "attentional_pool": False, "final_ln_after_pool": False, "ls_init_value": None, "no_ln_pre": False,
     "pool_type": "tok", "block_type": None, "qk_norm": False, "scaled_cosine_attn": False, "scale_heads": False,
     "scale_attn_inner": False, "scale_attn": False, "scale_fc": False, "act_kwargs": None, "norm_kwargs": None,
-    "timm_model_name": None,
 }  # fmt: skip
 """Fields that change the arithmetic, at the values that CLIP of transformers has."""
 
@@ -43,6 +45,8 @@ _RENAMED = {
 def fields(opened: Mapping[str, Any], model: str) -> dict[str, Any]:
     """The fields of a `CLIPVisionConfig` for an OpenCLIP config; ModelError names what is not covered.
 
+    Of a ResNet those that have a meaning there, and `depths`, the blocks of its stages.
+
     >>> fields({"model_cfg": {"embed_dim": 8, "vision_cfg": {"width": 128, "image_size": 32}}}, "")["num_attention_heads"]
     2
     """
@@ -50,18 +54,30 @@ def fields(opened: Mapping[str, Any], model: str) -> dict[str, Any]:
     vision = top.get("vision_cfg", {})
     odd = [name for name, plain in _PLAIN.items() if (vision.get(name) or plain) != plain]
     odd += sorted(set(vision) - set(_PLAIN) - _IDLE)
-    if isinstance(vision.get("layers"), list):
-        odd.append("layers (a ResNet)")
+    if vision.get("timm_model_name"):
+        raise ModelError(
+            f"{model}: its tower is timm's {vision['timm_model_name']}, and timm does not run without torchvision; take "
+            "the model's transformers version"
+        )
     if odd:
         raise ModelError(
             f"{model}: OpenCLIP towers with {', '.join(odd)} are not covered; take the model's transformers version"
         )
-    width = int(vision.get("width", 768))
+    width, head, depth = int(vision.get("width", 768)), int(vision.get("head_width", 64)), vision.get("layers", 12)
+    if isinstance(depth, list):
+        return {
+            "hidden_size": 32 * width,
+            "depths": tuple(map(int, depth)),
+            "num_attention_heads": 32 * width // head,
+            "image_size": vision.get("image_size", 224),
+            "patch_size": 32,
+            "projection_dim": int(top.get("embed_dim", 512)),
+        }
     return {
         "hidden_size": width,
         "intermediate_size": int(width * vision.get("mlp_ratio", 4.0)),
-        "num_hidden_layers": int(vision.get("layers", 12)),
-        "num_attention_heads": width // int(vision.get("head_width", 64)),
+        "num_hidden_layers": int(depth),
+        "num_attention_heads": width // head,
         "image_size": vision.get("image_size", 224),
         "patch_size": vision.get("patch_size", 16),
         "projection_dim": int(top.get("embed_dim", 512)),
@@ -71,12 +87,24 @@ def fields(opened: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def load(path: Path, shape: Mapping[str, Any], model: str, *, pickle: bool) -> Any:
-    """The vision tower with its projection, a `CLIPVisionModelWithProjection`, frozen."""
+    """The vision tower with its projection, frozen: a `CLIPVisionModelWithProjection`, or a `ModifiedResNet`."""
     transformers = imported("transformers", "local", f"model {model}")
     file = _file(path, model)
-    state = renamed(load_tensors(file, pickle=pickle))
+    state = _visual(load_tensors(file, pickle=pickle))
+    tower: Any
     with loading():
-        tower = transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**shape))
+        if "depths" in shape:
+            from mmagent.checkpoint.vision.modified_resnet import ModifiedResNet  # here, since it imports torch
+
+            width, side = shape["hidden_size"] // 32, pair(shape["image_size"])[0]
+            tower = ModifiedResNet(
+                shape["depths"], width, shape["num_attention_heads"], side, shape["projection_dim"]
+            )  # fmt: skip
+        else:
+            tower, state = (
+                transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**shape)),
+                renamed(state),
+            )
     try:
         tower.load_state_dict(state)
     except RuntimeError as error:
@@ -84,10 +112,18 @@ def load(path: Path, shape: Mapping[str, Any], model: str, *, pickle: bool) -> A
     return tower.float().eval().requires_grad_(False)
 
 
-def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenCLIP's tensors under the names of transformers, those of the text encoder left out.
+def _visual(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors of the image encoder by their names within it."""
+    plain = {
+        name.removeprefix("module."): value for name, value in state.items()
+    }  # training on several devices adds it
+    return {name.removeprefix("visual."): value for name, value in plain.items() if name.startswith("visual.")}
 
-    `visual.transformer.resblocks.3.ln_1.bias` becomes `vision_model.encoder.layers.3.layer_norm1.bias`.
+
+def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors of OpenCLIP's vision transformer under the names of transformers.
+
+    `transformer.resblocks.3.ln_1.bias` becomes `vision_model.encoder.layers.3.layer_norm1.bias`.
     """
     known = {
         "class_embedding": "embeddings.class_embedding", "conv1.weight": "embeddings.patch_embedding.weight",
@@ -97,10 +133,6 @@ def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     made: dict[str, Any] = {}
     for name, value in state.items():
-        name = name.removeprefix("module.")  # as training on several devices saves it
-        if not name.startswith("visual."):
-            continue
-        name = name.removeprefix("visual.")
         if name == "proj":
             made["visual_projection.weight"] = value.T.contiguous()  # OpenCLIP multiplies from the right
         elif name in known:
@@ -117,28 +149,24 @@ def renamed(state: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def processor(opened: Mapping[str, Any], shape: Mapping[str, Any], model: str) -> Any:
-    """The image processor that OpenCLIP's evaluation transform is; ModelError where CLIP's cannot be it.
-
-    Where an odd number of pixels is cut off, OpenCLIP's crop may lie one pixel further.
-    """
+def processor(opened: Mapping[str, Any], shape: Mapping[str, Any], model: str) -> FittingProcessor:
+    """The image processor that OpenCLIP's evaluation transform is."""
     from transformers import CLIPImageProcessorPil
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
     told = opened.get("preprocess_cfg", {})
-    size, mode = told.get("size", shape["image_size"]), told.get("resize_mode", "shortest")
-    height, width = size if isinstance(size, list) else (size, size)
-    if mode == "longest" or (mode == "shortest" and height != width):
-        raise ModelError(f"{model}: resize_mode {mode} to {height} × {width} is not covered")
-    box = {"height": height, "width": width}
-    return CLIPImageProcessorPil(
-        size={"shortest_edge": height} if mode == "shortest" else box,
-        do_center_crop=mode == "shortest",
-        crop_size=box,
-        resample=2 if told.get("interpolation") == "bilinear" else 3,  # PIL's numbers; any other word means bicubic
+    height, width = pair(told.get("size", shape["image_size"]))
+    mode = told.get("resize_mode") or "shortest"
+    if mode not in ("shortest", "longest", "squash"):
+        raise ModelError(f"{model}: resize_mode in its {CONFIG} is shortest, longest or squash, not {mode!r}")
+    resample = BILINEAR if told.get("interpolation") == "bilinear" else BICUBIC  # any other word means bicubic
+    inner = CLIPImageProcessorPil(
+        do_resize=False,
+        do_center_crop=False,
         image_mean=list(told.get("mean") or OPENAI_CLIP_MEAN),
         image_std=list(told.get("std") or OPENAI_CLIP_STD),
     )
+    return FittingProcessor(Fitting(height, width, mode, resample, int(told.get("fill_color") or 0)), inner)
 
 
 def _file(path: Path, model: str) -> Path:

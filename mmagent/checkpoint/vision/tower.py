@@ -35,7 +35,8 @@ class Tower:
     def __init__(self, choice: Choice, model: Any, processor: Any, kind: str) -> None:
         self.choice, self.model, self.processor = choice, model, processor
         self._row = family(kind)
-        self._prefix = self._row.classes + int(getattr(model.config, self._row.registers, 0)) if self._row else 0
+        registers = getattr(model.config, self._row.registers, 0) if self._row and self._row.registers else 0
+        self._prefix = self._row.classes + int(registers) if self._row else 0
 
     @classmethod
     def load(cls, choice: Choice) -> Tower:
@@ -44,12 +45,14 @@ class Tower:
         found = facts(choice)
         if not found.kind:
             raise ModelError(f"{choice.model} holds no config.json; name the folder in which the model was saved")
-        if found.kind == "open_clip":
+        if found.kind.startswith("open_clip"):
             opened = config(choice.model, openclip.CONFIG, revision=choice.revision) or {}
             model = openclip.load(path, found.fields, choice.model, pickle=choice.pickle)
             model = model.to(*placement(choice.device, choice.dtype, f"model {choice.model}"))
             processor = openclip.processor(opened, found.fields, choice.model)
-            return cls(choice, model if choice.output == "projected" else model.vision_model, processor, found.kind)
+            if choice.output != "projected":
+                model = getattr(model, "vision_model", model)
+            return cls(choice, model, processor, found.kind)
         guard(path, pickle=choice.pickle)  # before anything else is said about the folder
         processor = load_part("AutoImageProcessor", choice.model, revision=choice.revision, backend="pil")
         return cls(choice, _model(choice, found), processor, found.kind)
@@ -86,7 +89,7 @@ class Tower:
 
     def _chosen(self, out: Any) -> Any:
         if self.choice.output in ("pooled", "projected"):
-            vector = getattr(out, "image_embeds", None)
+            vector = getattr(out, "image_embeds", None) if self.choice.output == "projected" else None
             vector = out.pooler_output if vector is None else vector
             if vector is None:
                 raise ModelError(f"{self.choice.model} makes no pooled vector; take output: all")

@@ -134,7 +134,7 @@ def test_a_pooler_that_was_not_saved_is_refused_before_loading(tmp_path: Path) -
 
 def test_the_defaults_of_the_families_are_the_librarys() -> None:
     for kind, row in FAMILY_ROWS.items():
-        if kind == "open_clip":
+        if kind.startswith("open_clip"):
             continue  # its own file has them
         config = tf.AutoConfig.for_model(kind)
         config = getattr(config, "vision_config", config)
