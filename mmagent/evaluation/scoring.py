@@ -23,7 +23,13 @@ WORDS: Mapping[str, Callable[[Sequence[str], Sequence[Sequence[str]]], Score | N
 """Of answers and references; predictions without a reference are left out."""
 
 NAMES = (*WORDS, "presence", "routing")
-LOWER_IS_BETTER = frozenset({"wer", "cer", "routing.unasked", "presence.unclear"})
+
+
+def check(names: Sequence[str]) -> None:
+    """IntakeError for a name that no metric has, with those that there are."""
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise IntakeError(f"no metric is called {unknown[0]!r}; there are {', '.join(NAMES)}")
 
 
 def score(predictions: Sequence[Prediction], names: Sequence[str]) -> dict[str, Score]:
@@ -31,9 +37,7 @@ def score(predictions: Sequence[Prediction], names: Sequence[str]) -> dict[str, 
 
     IntakeError for an unknown metric, and for one that has nothing to score.
     """
-    unknown = [name for name in names if name not in NAMES]
-    if unknown:
-        raise IntakeError(f"no metric is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+    check(names)
     told = [item for item in predictions if item.references]
     answers, references = [item.answer for item in told], [item.references for item in told]
     scores: dict[str, Score] = {}

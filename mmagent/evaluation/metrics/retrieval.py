@@ -52,4 +52,6 @@ def cosine(one: object, other: object) -> Array:
         table = np.asarray(rows, dtype=float)
         length = np.linalg.norm(table, axis=1, keepdims=True)
         sides.append(table / np.where(length > 0, length, 1.0))
+    if sides[0].shape[1] != sides[1].shape[1]:
+        raise IntakeError(f"vectors of width {sides[0].shape[1]} and {sides[1].shape[1]} are of different spaces")
     return np.asarray(sides[0] @ sides[1].T)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mmagent.errors import IntakeError
-from mmagent.evaluation.prediction import Journal, Prediction
+from mmagent.evaluation.prediction import Journal, Prediction, Setting
 from mmagent.evaluation.report import CHANGE, DATA, SHOTS, STRENGTH, SYSTEM
 from mmagent.evaluation.runs.asking import Answerer, ask
 from mmagent.evaluation.runs.changed import Blind, Exchanged, Sample, Shots
@@ -79,6 +79,7 @@ def run(
     limit: int | None = None,
     seed: int = 0,
     examples: Source | None = None,
+    settings: Mapping[str, Setting] | None = None,
     bad: BadRecords | None = None,
     keep_inputs: bool = True,
     progress: Report = lambda what, done, total: None,
@@ -86,7 +87,8 @@ def run(
     """The predictions of all systems on all sources under all conditions, kept in `folder` as they come.
 
     A system is made by its function when its turn comes, so one is in memory at a time. `limit` is a sample of so many
-    records, the same for all. `examples` is where shots come from, if not from the same source.
+    records, the same for all. `examples` is where shots come from, if not from the same source. `settings` are more
+    of what the answers depend on, such as a policy.
     """
     found = []
     with Journal(folder) as journal:
@@ -95,13 +97,14 @@ def run(
             for data, whole in sources.items():
                 source = whole if limit is None else Sample(whole, limit, seed)
                 for condition in conditions:
-                    settings = {
+                    under: dict[str, Setting] = {
                         SYSTEM: system,
                         DATA: data,
                         SHOTS: condition.shots,
                         CHANGE: condition.change,
                         STRENGTH: condition.strength,
                         "seed": seed,
+                        **(settings or {}),
                     }
                     asked = condition.of(source, whole if examples is None else examples, seed)
                     what = " · ".join(filter(None, (system, data, str(condition))))
@@ -109,7 +112,7 @@ def run(
                         answerer,
                         asked,
                         journal,
-                        settings,
+                        under,
                         bad=bad,
                         keep_inputs=keep_inputs,
                         progress=partial(progress, what),
