@@ -50,10 +50,12 @@ class TextSegment:
 
 @dataclass(frozen=True, slots=True)
 class MediaSegment:
-    """Media at its place in a message. `words` is what converters made of it, for models that cannot see it."""
+    """Media at its place in a message. `words` is what converters made of it, for models that cannot see it; `seen`
+    what the model's own encoder made of it, for models that read that."""
 
     media: Media
     words: str | None = None
+    seen: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,8 @@ def _identity(segment: Segment) -> str:
         return f"\0text\0{len(segment.text)}\0{segment.text}"
     if isinstance(segment, MediaSegment):
         words = "-" if segment.words is None else f"{len(segment.words)}\0{segment.words}"
-        return f"\0media\0{segment.media.digest}\0{words}"
+        seen = segment.seen.digest if segment.seen else "-"
+        return f"\0media\0{segment.media.digest}\0{words}\0{seen}"
     made = segment.made.digest if segment.made else "-"
     return f"\0span\0{segment.modality}\0{len(segment.caption)}\0{segment.caption}\0{made}"
 

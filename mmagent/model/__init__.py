@@ -45,9 +45,10 @@ def load_model(name: str) -> Reasoner:
     from mmagent.model.spec import ModelSpec, read_any
     from mmagent.model.zoo import place
 
-    spec = read_any(place(name))
+    folder = place(name)
+    spec = read_any(folder)
     if isinstance(spec, ModelSpec):
-        return MMLM(spec)
+        return MMLM(spec, folder=folder)
     from mmagent.model.chat import ChatReasoner
 
     return ChatReasoner.of(spec)

@@ -47,7 +47,7 @@ class Asking:
 
     def __init__(self, rows: SignalRows, spec: ModelSpec) -> None:
         self._rows, self._prior, self._margin = rows, spec.prior, spec.margin
-        kinds = {name: output.requests for name, output in spec.outputs.items()}
+        kinds = {name: output.requests for name, output in spec.outputs.items() if output.requests}
         if spec.plain is not None:
             kinds[TEXT] = spec.plain
         self._kinds = tuple(kinds)

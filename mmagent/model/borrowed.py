@@ -38,6 +38,8 @@ class Saying:
 class Borrowed:
     """A logits processor for untrained rows, to be run before the grammar; like that, a pure function of the ids.
 
+    Modalities of `trained` are decided by the model's own logits, in between whatever the parts are.
+
     `parts` are the reply's parts in order: modalities, and `text` for words. The captions of modalities in
     `said` repeat whole sentences of the reply's words from the first on; how many, the model's probabilities decide. `closers`
     are, for each modality, the ids (bool `[V]`) with which the model closes a caption; `openings` the first
@@ -50,6 +52,7 @@ class Borrowed:
     openings: Mapping[str, int]
     said: frozenset[str]
     saying: Saying
+    trained: frozenset[str] = frozenset()
 
     def __call__(self, ids: Sequence[Sequence[int]], logits: Tensor) -> Tensor:
         return torch.stack([self._row(row, values) for row, values in zip(ids, logits)])
@@ -61,6 +64,10 @@ class Borrowed:
         row = torch.full_like(logits, -math.inf)
         if not isinstance(last, Span) or last.complete:
             self._between(ids, parts, logits[:base], row)
+            opens = [self.grammar.table[name].open for name in self.trained]
+            row[opens] = logits[opens]
+        elif last.modality in self.trained:
+            return logits
         elif last.signals:
             row[last.row.signals[len(last.signals)]] = 0.0
         else:

@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import torch
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Processor = Callable[[Sequence[Sequence[int]], "Tensor"], "Tensor"]
 """Generated ids of each row and logits `[B, V + n]` to logits. Which ids it leaves above −∞ depends on the ids alone."""
+
+Prompt = Union[Sequence[int], "Tensor"]
+"""The ids of a prompt, or its embeddings `[T, E]` where media stand among them (`Parts.embed`)."""
 
 Chooser = Callable[["Tensor"], list[int]]
 """Logits `[B, V + n]` to the next id of each row."""
@@ -38,13 +41,12 @@ class Step:
 class Prefix:
     """Beginnings of prompts, one a row, read once and continued many times."""
 
-    def __init__(self, rows: SignalRows, prompts: Sequence[Sequence[int]]) -> None:
-        self.prompts = tuple(tuple(ids) for ids in prompts)
+    def __init__(self, rows: SignalRows, prompts: Sequence[Prompt]) -> None:
         self._rows, self._cache = rows, rows.backbone.cache()
         with modest(), torch.no_grad():
-            inputs, self._mask = _pad_left([rows.embed(ids) for ids in self.prompts])  # [B, T, E], [B, T]
+            inputs, self._mask = _pad_left([_embedded(rows, prompt) for prompt in prompts])  # [B, T, E], [B, T]
             found = rows.backbone.forward(inputs, self._mask, self._cache)
-            self._last = found.logits[:, -1].log_softmax(-1)  # [B, V]
+            self._last = found.logits[:, -1].float().log_softmax(-1)  # [B, V]
 
     def resume(self) -> tuple[Any, Tensor]:
         """A cache to go on from, and the mask `[B, T]` of what it holds.
@@ -55,7 +57,7 @@ class Prefix:
 
     def log_likelihoods(self, ids: Sequence[int]) -> list[float]:
         """The log-probability, in nats, of going on with `ids` after each prompt, by the backbone's own logits."""
-        rest = torch.tensor(ids)  # [n]
+        rest = torch.tensor(ids, device=self._mask.device)  # [n]
         total = self._last[:, rest[0]]  # [B]
         with modest(), torch.no_grad():
             if len(ids) > 1:
@@ -63,39 +65,42 @@ class Prefix:
                 mask = torch.cat([mask, mask.new_ones(len(mask), len(ids) - 1)], dim=1)
                 inputs = self._rows.embed(ids[:-1]).expand(len(mask), -1, -1)  # [B, n - 1, E]
                 found = self._rows.backbone.forward(inputs, mask, cache, keep=len(ids) - 1)
-                logs = found.logits.log_softmax(-1)  # [B, n - 1, V]
+                logs = found.logits.float().log_softmax(-1)  # [B, n - 1, V]
                 total = total + logs.gather(-1, rest[1:, None].expand(len(mask), -1, 1)).sum(dim=(1, 2))
         return [float(number) for number in total]
 
 
 def decode(
-    rows: SignalRows, prompts: Sequence[Sequence[int]], processors: Sequence[Processor], choose: Chooser,
+    rows: SignalRows, prompts: Sequence[Prompt], processors: Sequence[Processor], choose: Chooser,
     ends: Collection[int], prefix: Prefix | None = None,
 ) -> Iterator[Step]:  # fmt: skip
     """Continue `prompts`, each as it would be alone, until each has chosen an id of `ends`.
 
     `prefix` holds what stands before each of them. The processors see to it that every row ends. A row's end id
     comes with the state of the token before it, so that every token of a reply has one. Where the processors
-    leave every row one id alone, the model is not asked: such ids are read together with the next one.
+    leave every row one id alone, the model is not asked: such ids are read together with the next one. Wherever
+    the backbone lies, processors, chooser and steps have their tensors in main memory, as float32.
     """
-    cache, mask = prefix.resume() if prefix else (rows.backbone.cache(), torch.zeros(len(prompts), 0, dtype=torch.long))
-    fed = [list(prompt) for prompt in prompts]
+    cache, mask = prefix.resume() if prefix else (rows.backbone.cache(), None)
+    with modest(), torch.no_grad():
+        inputs, counted = _pad_left([_embedded(rows, prompt) for prompt in prompts])  # [B, T, E], [B, T]
+    fed: list[list[int]] = [[] for _ in prompts]
     said: list[list[int]] = [[] for _ in prompts]
     open_rows = [True] * len(prompts)
     forced: list[list[int]] = []  # ids of each row, chosen since the last pass
     while any(open_rows):
-        with modest():
-            inputs, counted = _pad_left([rows.embed(ids) for ids in fed])  # [B, T, E], [B, T]
-            mask = torch.cat([mask, counted], dim=1)  # [B, S]
-            with torch.no_grad():
-                found = rows.backbone.forward(inputs, mask, cache)
-                # Where the id before each forced one ends, counted from the end.
-                ends_at = [[-1 - rows.n_positions(row[at:]) for row in fed] for at in range(1, len(forced) + 1)]
-                steps = [_step(ids, open_rows, found.hidden[range(len(fed)), at]) for ids, at in zip(forced, ends_at)]
-                hidden = found.hidden[:, -1]  # [B, D]
-                logits = rows.logits(found.logits[:, -1], hidden)  # [B, V + n]
-                for process in processors:
-                    logits = process(said, logits)
+        with modest(), torch.no_grad():
+            if any(fed):
+                inputs, counted = _pad_left([rows.embed(ids) for ids in fed])
+            mask = counted if mask is None else torch.cat([mask, counted], dim=1)  # [B, S]
+            found = rows.backbone.forward(inputs, mask, cache)
+            # Where the id before each forced one ends, counted from the end.
+            ends_at = [[-1 - rows.n_positions(row[at:]) for row in fed] for at in range(1, len(forced) + 1)]
+            steps = [_step(ids, open_rows, found.hidden[range(len(fed)), at]) for ids, at in zip(forced, ends_at)]
+            hidden = found.hidden[:, -1]  # [B, D]
+            logits = rows.logits(found.logits[:, -1], hidden).cpu()  # [B, V + n]
+            for process in processors:
+                logits = process(said, logits)
             chosen = choose(logits)
         yield from steps
         yield _step(chosen, open_rows, hidden)
@@ -111,7 +116,7 @@ def decode(
 
 
 def _step(chosen: Sequence[int], going: Sequence[bool], hidden: Tensor) -> Step:
-    return Step(tuple(number if goes else None for number, goes in zip(chosen, going)), hidden)
+    return Step(tuple(number if goes else None for number, goes in zip(chosen, going)), hidden.float().cpu())
 
 
 def _add(rows: Sequence[list[int]], chosen: Sequence[int], going: Sequence[bool]) -> None:
@@ -132,11 +137,15 @@ def _only(
     return chosen if bool((allowed.sum(dim=-1) == 1).all()) and not set(chosen) & set(ends) else None
 
 
+def _embedded(rows: SignalRows, prompt: Prompt) -> Tensor:
+    return prompt if isinstance(prompt, torch.Tensor) else rows.embed(prompt)
+
+
 def _pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Rows `[T_b, E]` of different lengths as `[B, T, E]`, zeros before the shorter ones, with their mask `[B, T]`."""
     length = max(len(row) for row in rows)
     inputs = rows[0].new_zeros(len(rows), length, rows[0].shape[1])
-    mask = torch.zeros(len(rows), length, dtype=torch.long)
+    mask = inputs.new_zeros(len(rows), length, dtype=torch.long)
     for at, row in enumerate(rows):
         inputs[at, length - len(row) :] = row
         mask[at, length - len(row) :] = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from mmagent.model.pieces import Piece, Seen
 from mmagent.model.ports import width
 from mmagent.model.projectors import make
 from mmagent.model.projectors.spec import QueryTransformerSpec
+from mmagent.model.saved import has_learnt
 from mmagent.model.signals import SignalRows, SignalTable
 from mmagent.model.spec import ModelSpec, OutputSpec
 
@@ -83,7 +84,7 @@ class Parts(nn.Module):
         """
         table = SignalTable(backbone.n_vocab, {name: output.k for name, output in spec.outputs.items()})
         rows = SignalRows(backbone, table, reads(spec, table, backbone.tokens), seed)
-        rows.reads = {}  # rows stand for themselves here; an untrained model's speaker reads them as words
+        rows = rows.spelt({})  # here they stand for themselves; an untrained model's speaker reads them as words
         d_model, d_state = backbone.in_rows.shape[1], backbone.out_rows.shape[1]
         given = {name: into.projector for name, into in spec.inputs.items() if into.projector and name in features}
         asked = {name: out.projector for name, out in spec.outputs.items() if out.projector and name in conditions}
@@ -91,10 +92,10 @@ class Parts(nn.Module):
         for name, kind in given.items():
             with _drawn(seed, f"inputs.{name}"):
                 inputs[name] = make(kind, width(features[name], f"inputs.{name}"), d_model)
-        for name, kind in asked.items():
-            _fits(name, kind, spec.outputs[name].k, conditions[name])
+        for name, mapper in asked.items():
+            _fits(name, mapper, spec.outputs[name].k, conditions[name])
             with _drawn(seed, f"outputs.{name}"):
-                outputs[name] = make(kind, d_state, width(conditions[name], f"outputs.{name}"))
+                outputs[name] = make(mapper, d_state, width(conditions[name], f"outputs.{name}"))
         with _drawn(seed, "lora"):
             made = cls(
                 spec, backbone, rows, inputs, outputs, {name: features[name] for name in given},
@@ -116,19 +117,22 @@ class Parts(nn.Module):
 
     # -- what goes into the backbone and comes out of it
 
-    def embed(self, prompts: Sequence[Sequence[Piece]]) -> list[Tensor]:
-        """The embeddings `[T_b, E]` of each prompt. All media of one modality are projected together, whatever
-        prompts they stand in; a padded state changes nothing of the others."""
-        media = self._project([piece for prompt in prompts for piece in prompt if isinstance(piece, Seen)])
-        return [self._embed(prompt, media) for prompt in prompts]
+    def embed(self, prompts: Sequence[Sequence[Piece]], rows: SignalRows | None = None) -> list[Tensor]:
+        """The embeddings `[T_b, E]` of each prompt, its signal ids by `rows` (its own unless given).
 
-    def _embed(self, prompt: Sequence[Piece], media: Iterator[Tensor]) -> Tensor:
+        All media of one modality are projected together, whatever prompts they stand in; a padded state changes
+        nothing of the others.
+        """
+        media = self._project([piece for prompt in prompts for piece in prompt if isinstance(piece, Seen)])
+        return [self._embed(prompt, media, rows or self.rows) for prompt in prompts]
+
+    def _embed(self, prompt: Sequence[Piece], media: Iterator[Tensor], rows: SignalRows) -> Tensor:
         runs: list[Tensor] = []
         for seen, run in itertools.groupby(prompt, key=lambda piece: isinstance(piece, Seen)):
             if seen:
                 runs += [next(media) for _ in run]
             else:
-                runs.append(self.rows.embed([piece for piece in run if isinstance(piece, int)]))
+                runs.append(rows.embed([piece for piece in run if isinstance(piece, int)]))
         dtype = self.backbone.in_rows.dtype
         return torch.cat([run.to(dtype) for run in runs]) if runs else self.backbone.in_rows[:0]  # [T_b, E]
 
@@ -202,8 +206,7 @@ class Parts(nn.Module):
 
     def has_learnt(self, name: str) -> bool:
         """Whether a part of `names()` has been trained. Rows have when what they say has: the rows out decide."""
-        more = {"signals", "signals.out"} if name.startswith("signals.") else set()
-        return not self.trained.isdisjoint({name, *more})
+        return has_learnt(self.trained, name)
 
     @property
     def asks(self) -> tuple[str, ...]:
@@ -228,6 +231,7 @@ class Parts(nn.Module):
             return f"{self.spec.outputs[which].k} signals, in {self.rows.into.shape[1]}, out {self.rows.out.shape[1]}"
         if kind == "lora" and self.spec.lora:
             return f"rank {self.spec.lora.rank} in {', '.join(self.spec.lora.targets)}"
+        projector: ProjectorSpec | None
         if kind == "inputs":
             projector = self.spec.inputs[which].projector
             sizes = f"{self._width(which)} to {self.backbone.in_rows.shape[1]}"
@@ -237,15 +241,17 @@ class Parts(nn.Module):
         return f"{projector.kind if projector else ''}, {sizes}"
 
 
-def reads(spec: ModelSpec, table: SignalTable, tokens: Tokens) -> dict[int, list[int]]:
-    """What untrained signal ids are read as: an open token as its opening words, the first signal token as the closing."""
+def reads(spec: ModelSpec, table: SignalTable, tokens: Tokens, trained: Collection[str] = ()) -> dict[int, list[int]]:
+    """What signal ids are read as, those of `trained` modalities excepted: an open token as its opening words, the
+    first signal token as the closing."""
 
     def words(output: OutputSpec) -> tuple[list[int], list[int]]:
         return tokens.content(output.opening), tokens.content(output.closing)
 
     found: dict[int, list[int]] = {}
     for name, output in spec.outputs.items():
-        found |= dict(zip((table[name].open, table[name].signals[0]), words(output)))
+        if name not in trained:
+            found |= dict(zip((table[name].open, table[name].signals[0]), words(output)))
     return {number: ids for number, ids in found.items() if ids}
 
 

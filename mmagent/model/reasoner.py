@@ -7,11 +7,12 @@ it knows no tool, and who listens to it knows no token.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from mmagent.card import Card
+from mmagent.card import Card, Port, Scalar
 from mmagent.conversation import Conversation, Policy, Said
-from mmagent.tool import Context
+from mmagent.tool import Context, ToolType
 
 
 @runtime_checkable
@@ -56,3 +57,26 @@ class Reasoner(Protocol):
         before every token and raises Cancelled; publishing the tokens is the caller's business.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """How a reasoner wants a modality encoded: a tool with settings, the port that its states have to fit, and the
+    digest of the weights that they have to come from, if it matters."""
+
+    tool: str
+    port: Port
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+    weights: str = ""
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """A reasoner that is joined to tools by states: those that encode what it sees, by modality, and tools that it
+    brings itself, which are its projectors and the generators that they were trained for."""
+
+    @property
+    def encoders(self) -> Mapping[str, Encoder]: ...
+
+    @property
+    def tools(self) -> Sequence[ToolType]: ...

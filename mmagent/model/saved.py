@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,6 +45,25 @@ class Told:
     parent: str = ""
     digest: str = ""
 
+    def has_learnt(self, name: str) -> bool:
+        """Whether a part has been trained, see `Parts.has_learnt`."""
+        return has_learnt(self.trained, name)
+
+
+def has_learnt(trained: Collection[str], name: str) -> bool:
+    """Whether `trained` names a part. A modality's rows have learnt when what they say has: the rows out decide."""
+    more = {"signals", "signals.out"} if name.startswith("signals.") else set()
+    return not {name, *more}.isdisjoint(trained)
+
+
+def tell(parts: Parts) -> Told:
+    """What a folder of these parts would tell, digests of folders and of the backbone left out."""
+    found = {f"inputs.{name}": port for name, port in parts.features.items()}
+    found |= {f"outputs.{name}": port for name, port in parts.conditions.items()}
+    tokens = {row.modality: (row.open, row.k) for row in parts.rows.table}
+    digests = ports.digests(parts.spec)
+    return Told(tuple(sorted(parts.trained)), found, tokens, digests=digests, parent=parts.parent)
+
 
 def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
     """Write a model's folder: its spec, and the parts in `parts.trained`. What was there before is replaced, each
@@ -55,16 +74,15 @@ def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16
     folder.mkdir(parents=True, exist_ok=True)
     as_saved = torch.float16 if dtype == "float16" else torch.float32
     kept = {name: value.detach().to("cpu", as_saved).contiguous() for name, value in _trained(parts).items()}
-    found = {f"inputs.{name}": port for name, port in parts.features.items()}
-    found |= {f"outputs.{name}": port for name, port in parts.conditions.items()}
+    found = tell(parts)
     told = {
         "format": FORMAT,
-        "trained": sorted(parts.trained),
-        "ports": {name: show_port(port) for name, port in found.items()},
-        "tokens": {row.modality: (row.open, row.k) for row in parts.rows.table},
+        "trained": found.trained,
+        "ports": {name: show_port(port) for name, port in found.ports.items()},
+        "tokens": found.tokens,
         "backbone": backbone_digest(parts.backbone),
-        "digests": ports.digests(parts.spec),
-        "parent": parts.parent,
+        "digests": found.digests,
+        "parent": found.parent,
     }
     write(folder, kept, told)
     _replace(folder / "model.yaml", lambda path: write_spec(parts.spec, path))

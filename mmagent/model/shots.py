@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mmagent.conversation import Conversation, Message, Segment, SpanSegment, TextSegment
 from mmagent.model.borrowed import TEXT
-from mmagent.model.prompt import Prompter, described, refs_of
+from mmagent.model.prompt import Prompter, described, put_into_words
 from mmagent.model.spec import ModelSpec, SeenSpec, ShotSpec
 from mmagent.model.tokens import Tokens
 
@@ -31,8 +31,7 @@ class Shots:
         Those about media stand last, and alone where the only other ones would show how words are spoken: the
         nearer an exchange, the more a small model takes after it.
         """
-        into = dict.fromkeys(media.modality for media in reversed(refs_of(conversation)))
-        seen = [exchange for name in into for exchange in self._seen.get(name, ())]
+        seen = [exchange for name in put_into_words(conversation) for exchange in self._seen.get(name, ())]
         out = dict.fromkeys(part for part in parts if part != TEXT)
         asked = [exchange for name in out if not (seen and name in self._said) for exchange in self._asked[name]]
         return [message for exchange in [*asked, *seen] for message in exchange]
@@ -47,7 +46,8 @@ class Shots:
         ]
 
     def _ids(self, messages: Iterable[Message]) -> list[int]:
-        return [number for message in messages for number in self._prompter.content(message)]
+        pieces = (piece for message in messages for piece in self._prompter.content(message))
+        return [piece for piece in pieces if isinstance(piece, int)]
 
 
 def peculiar(examples: Sequence[Sequence[int]]) -> frozenset[int]:

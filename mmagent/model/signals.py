@@ -5,6 +5,7 @@ No tokenizer holds these ids, so no text can become one. It knows nothing of wha
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,12 @@ class SignalRows(nn.Module):
     def out(self) -> Tensor:
         """The out rows `[n, D]` of all ids, in their order."""
         return _joined(self.of_out, self.backbone.out_rows)
+
+    def spelt(self, reads: Mapping[int, Sequence[int]]) -> SignalRows:
+        """The same rows, of which those of `reads` are read as ordinary ids."""
+        other = copy.copy(self)
+        other.reads = {number: tuple(ids) for number, ids in reads.items()}
+        return other
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """The embeddings `[T, E]` of ids, signal ids among them; T is more than their number where ids are read as words."""

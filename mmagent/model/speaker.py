@@ -11,23 +11,26 @@ from torch import Tensor
 
 from mmagent.conversation import (
     Conversation,
+    MediaSegment,
     Policy,
     Said,
     Signal,
     SpanOpened,
     TextDelta,
 )
+from mmagent.errors import ModelError
 from mmagent.media import Embedding, Media
 from mmagent.model.asking import Asking
-from mmagent.model.backbones import Backbone
 from mmagent.model.borrowed import TEXT, Borrowed, Saying
 from mmagent.model.decode import Prefix, Processor, Sampler, decode
+from mmagent.model.parts import Parts, reads
+from mmagent.model.pieces import Piece
 from mmagent.model.prompt import Prompter, refs_of
 from mmagent.model.repeats import RepeatPenalty
 from mmagent.model.shots import Shots
-from mmagent.model.signals import SignalRows, SignalTable
+from mmagent.model.signals import SignalTable
 from mmagent.model.spans import Rules, Span, SpanGrammar, TextRun, Vocabulary, parse
-from mmagent.model.spec import ModelSpec, OutputSpec
+from mmagent.model.spec import OutputSpec
 from mmagent.model.tokens import TextStream, Tokens
 from mmagent.model.unheard import Unheard
 from mmagent.tool import Context
@@ -36,24 +39,36 @@ MOST_BEGINNINGS = 8  # of some 100 tokens, a few MB each
 
 
 class Speaker:
-    """A backbone with signal rows beside it, and all that a reply needs. It holds no state of any reply."""
+    """A model's parts, and all that a reply needs beside them. It holds no state of any reply.
 
-    def __init__(self, spec: ModelSpec, backbone: Backbone) -> None:
-        self.spec, self.backbone = spec, backbone
-        tokens = backbone.tokens
-        self.table = SignalTable(backbone.n_vocab, {name: output.k for name, output in spec.outputs.items()})
-        self.rows = SignalRows(backbone, self.table, _reads(spec, self.table, tokens))
+    What the model has learnt to ask for it asks for by its own logits. The rest is weighed beforehand
+    (`mmagent.model.asking`) and borrows its probabilities (`mmagent.model.borrowed`).
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts, self.spec, self.backbone = parts, parts.spec, parts.backbone
+        spec, tokens, self.table = parts.spec, parts.backbone.tokens, parts.rows.table
+        self._learnt = frozenset(parts.asks)
+        self.rows = parts.rows.spelt(reads(spec, self.table, tokens, self._learnt))
         self.vocabulary = Vocabulary.build(
-            backbone.n_vocab, tokens.n_ids, tokens.controls, tokens.ends, tokens.lines, tokens.words
+            parts.backbone.n_vocab, tokens.n_ids, tokens.controls, tokens.ends, tokens.lines, tokens.words
         )
-        self.asking = Asking(self.rows, spec)
         self._said = frozenset(name for name, output in spec.outputs.items() if output.caption == "said")
-        self.prompter = Prompter(tokens, self.table, spec.system, spec.context, echoes=self._said)
-        self._shots = Shots(spec, tokens, self.prompter)
-        self._beginnings: dict[tuple[int, ...], Prefix] = {}
+        echoes = self._said - self._learnt
+        self.prompter = Prompter(tokens, self.table, spec.system, spec.context, echoes, self._length)
+        self._beginnings: dict[tuple[Piece, ...], Prefix] = {}
         self._lock = threading.Lock()
-        self._closers = {name: self._closing(output) for name, output in spec.outputs.items()}
-        self._openings = {name: tokens.content(output.opening)[0] for name, output in spec.outputs.items()}
+        borrowed = {
+            name: output
+            for name, output in spec.outputs.items()
+            if output.requests is not None and name not in self._learnt
+        }
+        self._makeable = tuple(name for name in self.table.modalities if name in self._learnt or name in borrowed)
+        self._borrows = bool(borrowed) or not self._learnt
+        self.asking = Asking(self.rows, spec if self._borrows else spec.model_copy(update={"outputs": {}}))
+        self._shots = Shots(spec, tokens, self.prompter)
+        self._closers = {name: self._closing(output) for name, output in borrowed.items()}
+        self._openings = {name: tokens.content(output.opening)[0] for name, output in borrowed.items()}
         self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content(" ")[-1])
 
     def speak(
@@ -62,36 +77,61 @@ class Speaker:
         """Say the reply; see `Reasoner.speak`."""
         if ctx is not None:
             ctx.check()
-        makeable = [name for name in self.table.modalities if name in modalities and policy.limit(name) > 0]
+        self._check_seen(conversation)
+        makeable = [name for name in self._makeable if name in modalities and policy.limit(name) > 0]
         Rules.of(policy, self.table, makeable)  # what cannot be kept is said before anything is weighed
-        parts = plan(self.asking.parts(conversation, makeable), policy.force)
+        parts: tuple[str, ...] = ()
+        if self._borrows:
+            rest = [name for name in makeable if name not in self._learnt]
+            parts = plan(self.asking.parts(conversation, rest), [name for name in policy.force if name in rest])
         wanted = [part for part in parts if part != TEXT]
         grammar = SpanGrammar(self.table, self.vocabulary, Rules.of(policy, self.table, makeable, wanted, self._said))
-        shots = self._shots.of(conversation, parts)
-        prompt = self.prompter.ids(conversation, policy.max_tokens, shots)
-        prefix = self._beginning(prompt, self.prompter.beginning(conversation, shots))
-        rest = prompt[len(prefix.prompts[0]) :] if prefix else prompt
-        borrowed = Borrowed(grammar, parts, self._closers, self._openings, self._said, self._saying)
+        shots = self._shots.of(conversation, parts) if parts else []
+        prompt = self.prompter.pieces(conversation, policy.max_tokens, shots)
+        beginning = self.prompter.beginning(conversation, shots)
+        prefix = self._beginning(prompt, beginning)
+        (fed,) = self.parts.embed([prompt[len(beginning) :] if prefix else prompt], self.rows)
         reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
         ends, choose = self.backbone.tokens.ends, Sampler(policy.temperature, policy.seed)
-        unheard = Unheard(self.table, self._shots.unheard(shots, conversation), self._said)
-        processors: list[Processor] = [RepeatPenalty(self.table), unheard, borrowed, grammar]
-        for step in decode(self.rows, [rest], processors, choose, ends, prefix):
+        processors: list[Processor] = [RepeatPenalty(self.table)]
+        if parts:
+            unheard = self._shots.unheard(shots, conversation)
+            processors += [Unheard(self.table, unheard, self._said | self._learnt), self._borrowed(grammar, parts)]
+        for step in decode(self.rows, [fed], [*processors, grammar], choose, ends, prefix):
             yield from reply.hear(step.hidden[0], step.ids[0] if step.ids[0] not in ends else None)
             if ctx is not None:
                 ctx.check()
 
-    def _beginning(self, prompt: Sequence[int], beginning: Sequence[int]) -> Prefix | None:
+    def _borrowed(self, grammar: SpanGrammar, parts: tuple[str, ...]) -> Borrowed:
+        return Borrowed(grammar, parts, self._closers, self._openings, self._said, self._saying, self._learnt)
+
+    def _length(self, piece: Piece) -> int:
+        return self.rows.n_positions([piece]) if isinstance(piece, int) else self.parts.n_positions(piece)
+
+    def _check_seen(self, conversation: Conversation) -> None:
+        """ModelError for a medium in the states of another encoder than the one that the model reads."""
+        for item in (item for said in conversation for item in said.segments):
+            if isinstance(item, MediaSegment) and item.seen is not None:
+                modality = item.media.modality
+                port = self.parts.features.get(modality) if self.parts.has_learnt(f"inputs.{modality}") else None
+                space = port.constraints.get("space") if port else None
+                if space != item.seen.space:
+                    raise ModelError(
+                        f"{self.spec.name} reads {f'{modality} in the space {space}' if port else f'no {modality}'}, "
+                        f"and this one is in {item.seen.space}; encode it with the model's own encoder"
+                    )
+
+    def _beginning(self, prompt: Sequence[Piece], beginning: Sequence[Piece]) -> Prefix | None:
         """The prompt's beginning, read already where an earlier prompt began alike.
 
         Where it is cut depends on the conversation alone, so a reply does not depend on what was said before it.
         """
-        ids = tuple(beginning)
-        if not ids or len(prompt) <= len(ids) or tuple(prompt[: len(ids)]) != ids:
+        begun = tuple(beginning)
+        if not begun or len(prompt) <= len(begun) or tuple(prompt[: len(begun)]) != begun:
             return None
         with self._lock:
-            found = self._beginnings.pop(ids, None) or Prefix(self.rows, [ids])
-            self._beginnings[ids] = found  # the last one used stands last
+            found = self._beginnings.pop(begun, None) or Prefix(self.rows, self.parts.embed([begun], self.rows))
+            self._beginnings[begun] = found  # the last one used stands last
             while len(self._beginnings) > MOST_BEGINNINGS:
                 del self._beginnings[next(iter(self._beginnings))]
             return found
@@ -163,12 +203,3 @@ def plan(weighed: Sequence[str], force: Sequence[str]) -> tuple[str, ...]:
     if "speech" in parts and TEXT not in parts:
         parts.insert(0, TEXT)
     return tuple(parts)
-
-
-def _reads(spec: ModelSpec, table: SignalTable, tokens: Tokens) -> dict[int, list[int]]:
-    """What untrained signal ids are read as: an open token as its opening words, the first signal token as the closing."""
-    reads = {}
-    for name, output in spec.outputs.items():
-        reads[table[name].open] = tokens.content(output.opening)
-        reads[table[name].signals[0]] = tokens.content(output.closing)
-    return reads

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_PLAIN = {"system": "", "user": "User: ", "assistant": "Assistant: ", "tool": "Tool: "}
+# The assistant's line has no space of its own: a model that goes on behind the colon writes it with the first word.
+_PLAIN = {"system": "", "user": "User: ", "assistant": "Assistant:", "tool": "Tool: "}
 
 
 class ChatTemplate:

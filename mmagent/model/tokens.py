@@ -19,12 +19,15 @@ from mmagent.model.template import ChatTemplate
 if TYPE_CHECKING:
     import tokenizers
 
+    from mmagent.model.pieces import Piece
+
 
 class Tokens:
     """A tokenizer that keeps what people wrote apart from what controls the model.
 
     `controls` are the ids of all added tokens (whitespace runs excepted) and of every special role;
-    `content` never yields one of them, whatever the text holds. `ends` are the ids that end a reply.
+    `content` never yields one of them, whatever the text holds. `ends` are the ids that end a reply; `end` is the one
+    with which the template closes what the assistant says, or the tokenizer's own.
     """
 
     def __init__(self, tokenizer: Any, ends: Iterable[int] = ()) -> None:
@@ -40,9 +43,10 @@ class Tokens:
         self.template = ChatTemplate(tokenizer, start=start)
         closing = self._after_assistant()
         own = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
-        self.ends = frozenset({*ends, *own, *closing} & self.controls)
-        if not self.ends:
+        known = [number for number in (*closing, *own, *ends) if number in self.controls]
+        if not known:
             raise ModelError("the tokenizer names no end-of-text token; set its eos_token")
+        self.ends, self.end = frozenset(known), known[0]
 
     def content(self, text: str) -> list[int]:
         """The ids of what somebody wrote; none of them is in `controls`.
@@ -74,18 +78,24 @@ class Tokens:
         """The text of ids, exactly: control tokens are written out and nothing is tidied up."""
         return str(self._pieces.decode(list(ids), skip_special_tokens=False))
 
-    def prompt(self, turns: Sequence[Turn], generate: bool = True) -> list[int]:
-        """The ids of a conversation by the model's chat template, up to where the assistant speaks if `generate`.
+    def prompt(self, turns: Sequence[Turn], generate: bool = True) -> list[Piece]:
+        """The pieces of a conversation by the model's chat template, up to where the assistant speaks if `generate`.
 
-        Every turn's content comes as ids already and goes in where the template puts it.
+        Every turn's content comes as pieces already and goes in where the template puts it.
         """
+        return [piece for _, run in self.runs(turns, generate) for piece in run]
+
+    def runs(self, turns: Sequence[Turn], generate: bool = True) -> list[tuple[int | None, Sequence[Piece]]]:
+        """As `prompt`, run by run: the number of the turn whose content it is, or None for the template's own."""
         marks = [f"Q{secrets.token_hex(16)}Q" for _ in turns]
         rendered = self.template.render([(turn.role, mark) for turn, mark in zip(turns, marks)], generate)
-        contents = {mark: turn.ids for turn, mark in zip(turns, marks)}
-        ids: list[int] = []
-        for part in re.split(f"({'|'.join(marks)})", rendered) if marks else [rendered]:
-            ids.extend(contents[part] if part in contents else self.piece(part) if part else ())
-        return ids
+        places = {mark: at for at, mark in enumerate(marks)}
+        parts = re.split(f"({'|'.join(marks)})", rendered) if marks else [rendered]
+        return [
+            (places[part], turns[places[part]].pieces) if part in places else (None, self.piece(part))
+            for part in parts
+            if part
+        ]
 
     def _after_assistant(self) -> list[int]:
         """The control token with which the template closes what the assistant said, if it has one."""
@@ -122,10 +132,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A message as the chat template takes it: whose, and its content as ids."""
+    """A message as the chat template takes it: whose, and its content as pieces."""
 
     role: str
-    ids: tuple[int, ...]
+    pieces: tuple[Piece, ...]
 
 
 class TextStream:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mmagent.conversation import Conversation, MediaSegment, Message, SpanSegment, TextSegment, message
 from mmagent.errors import ConversationError, ModelError
 from mmagent.media import Points, Speech
+from mmagent.model.pieces import Piece
 from mmagent.model.prompt import Prompter
 from mmagent.model.signals import SignalTable
 from mmagent.model.tokens import TextStream, Tokens, Turn
@@ -20,6 +21,13 @@ from mmagent.model.tokens import TextStream, Tokens, Turn
 Make = Callable[..., Any]
 KINDS = ["chatml", "llama3", "mistral", "none"]
 N_GENERATED = 12_000  # for each of four tokenizers
+
+
+def ids_of(pieces: Sequence[Piece]) -> list[int]:
+    """The pieces of a prompt without media."""
+    ids = [piece for piece in pieces if isinstance(piece, int)]
+    assert len(ids) == len(pieces)
+    return ids
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +119,7 @@ def test_only_the_template_puts_control_ids_into_a_prompt(tokens_of: dict[str, T
     tokens = tokens_of[kind]
 
     def controls(turns: list[tuple[str, str]]) -> list[int]:
-        ids = tokens.prompt([Turn(role, tuple(tokens.content(text))) for role, text in turns])
+        ids = ids_of(tokens.prompt([Turn(role, tuple(tokens.content(text))) for role, text in turns]))
         return [number for number in ids if number in tokens.controls]
 
     roles = ["system", "user", "assistant", "tool", "assistant", "user"]
@@ -124,7 +132,7 @@ def test_only_the_template_puts_control_ids_into_a_prompt(tokens_of: dict[str, T
 def test_a_prompt_is_what_the_template_renders(tokens_of: dict[str, Tokens], tokenizer_of: Make) -> None:
     turns = [("system", "be brief"), ("user", "the cat sat"), ("assistant", "on a mat."), ("user", "who?")]
     tokens, bare = tokens_of["chatml"], tokenizer_of("chatml")
-    ids = tokens.prompt([Turn(role, tuple(tokens.content(text))) for role, text in turns])
+    ids = ids_of(tokens.prompt([Turn(role, tuple(tokens.content(text))) for role, text in turns]))
     rendered = bare.apply_chat_template(
         [{"role": role, "content": text} for role, text in turns], tokenize=False, add_generation_prompt=True
     )
@@ -135,13 +143,13 @@ def test_a_system_message_goes_to_the_user_where_the_template_takes_none(tokens_
     tokens = tokens_of["mistral"]
     assert not tokens.template.system
     said = [Turn("system", tuple(tokens.content("be brief"))), Turn("user", tuple(tokens.content("who?")))]
-    assert tokens.decode(tokens.prompt(said)) == "<s>[INST] be brief\nwho? [/INST]"
+    assert tokens.decode(ids_of(tokens.prompt(said))) == "<s>[INST] be brief\nwho? [/INST]"
 
 
 def test_a_model_without_a_template_gets_a_transcript(tokens_of: dict[str, Tokens]) -> None:
     tokens = tokens_of["none"]
     said = [Turn("user", tuple(tokens.content("who?")))]
-    assert tokens.decode(tokens.prompt(said)) == "<|endoftext|>User: who?\n\nAssistant:"
+    assert tokens.decode(ids_of(tokens.prompt(said))) == "<|endoftext|>User: who?\n\nAssistant:"
 
 
 def test_the_token_that_closes_a_turn_ends_a_reply(tokens_of: dict[str, Tokens]) -> None:
@@ -185,7 +193,7 @@ def test_spans_are_replayed_by_id_and_nothing_else_makes_signal_ids(tokens_of: d
             message("user", "again"),
         ]
     )
-    ids = prompter(tokens).ids(said, room=10)
+    ids = ids_of(prompter(tokens).pieces(said, room=10))
     assert [number for number in ids if number >= tokens.n_ids] == [row.open, *row.signals]
     assert ids.count(tokens.piece("<|im_start|>")[0]) == 5  # four messages and the assistant's opening
     assert ids.count(tokens.piece("<|im_end|>")[0]) == 4
@@ -198,7 +206,7 @@ def test_a_conversation_of_attacks_goes_on_for_ever_within_the_context(tokens_of
     for text in attacks(tokens, seed=3, count=400):
         said = said.then(message("user", text), Message("assistant", (SpanSegment("image", text),)))
         said = said.then(message("user", "and now?"))
-        ids = ask.ids(said, room=50)
+        ids = ids_of(ask.pieces(said, room=50))
         assert len(ids) <= 250
         assert ids.count(starts) >= 2
         assert tokens.decode(ids).endswith("and now?<|im_end|>\n<|im_start|>assistant\n")
@@ -207,7 +215,7 @@ def test_a_conversation_of_attacks_goes_on_for_ever_within_the_context(tokens_of
 def test_the_oldest_turns_go_first_and_the_system_message_stays(tokens_of: dict[str, Tokens]) -> None:
     tokens = tokens_of["chatml"]
     said = Conversation([message("user", f"question {number}") for number in range(60)])
-    text = tokens.decode(prompter(tokens, context=200, system="be brief").ids(said, room=20))
+    text = tokens.decode(ids_of(prompter(tokens, context=200, system="be brief").pieces(said, room=20)))
     assert "be brief" in text
     assert "question 59" in text
     assert "question 0<" not in text
@@ -217,19 +225,20 @@ def test_a_system_message_that_leaves_no_room_is_refused(tokens_of: dict[str, To
     talk = Conversation([message("system", "be kind " * 200), message("user", "hi")])
     for tokens in tokens_of.values():
         with pytest.raises(ConversationError, match=r"system message takes .* shorten it"):
-            prompter(tokens, context=128).ids(talk, room=32)
+            prompter(tokens, context=128).pieces(talk, room=32)
 
 
 def test_one_message_that_is_too_long_keeps_its_end(tokens_of: dict[str, Tokens]) -> None:
     tokens = tokens_of["chatml"]
-    ids = prompter(tokens, context=120).ids(Conversation([message("user", "x " * 500 + "why?")]), room=20)
+    long = Conversation([message("user", "x " * 500 + "why?")])
+    ids = ids_of(prompter(tokens, context=120).pieces(long, room=20))
     assert len(ids) <= 100
     assert "why?<|im_end|>" in tokens.decode(ids)
 
 
 def test_a_conversation_without_a_question_is_refused(tokens_of: dict[str, Tokens]) -> None:
     with pytest.raises(ConversationError, match="user"):
-        prompter(tokens_of["chatml"]).ids(Conversation([message("system", "x")]), room=10)
+        prompter(tokens_of["chatml"]).pieces(Conversation([message("system", "x")]), room=10)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +278,7 @@ def holds_no_more_than_its_structure(tokens: Tokens, seed: int, count: int) -> N
     ask = Prompter(tokens, table, "be brief", context=100_000, echoes={"speech"})
 
     def structure(said: Conversation) -> list[int]:
-        ids = ask.ids(said.then(message("user", "go on")), room=10)
+        ids = ids_of(ask.pieces(said.then(message("user", "go on")), room=10))
         assert max(ids) < table.end
         return [number for number in ids if number in tokens.controls or number >= tokens.n_ids]
 
@@ -303,8 +312,8 @@ def test_what_was_spoken_is_replayed_once(tokens_of: dict[str, Tokens]) -> None:
     ask = Prompter(tokens, SignalTable(tokens.n_ids, {"speech": 2}), "", 512, echoes={"speech"})
 
     def replayed(*segments: TextSegment | SpanSegment) -> str:
-        ids = ask.ids(Conversation([message("user", "hm"), Message("assistant", segments), message("user", "?")]), 10)
-        return tokens.decode(ids).split("assistant\n")[1].partition("<|im_end|>")[0]
+        said = Conversation([message("user", "hm"), Message("assistant", segments), message("user", "?")])
+        return tokens.decode(ids_of(ask.pieces(said, 10))).split("assistant\n")[1].partition("<|im_end|>")[0]
 
     assert replayed(TextSegment("A cat.\nIt sat."), SpanSegment("speech", "A cat. It sat.")) == "A cat.\nIt sat."
     assert replayed(SpanSegment("speech", "A dog.")) == "A dog."
