@@ -256,9 +256,9 @@ def image_diffusion(folder: Path) -> Pair:
     from diffusers import StableDiffusionPipeline
 
     from mmagent import Text
-    from mmagent.diffusion import small
+    from mmagent.diffusion.small import image
 
-    made = small.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=32)
+    made = image.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=32)
     made.save_pretrained(folder)
     pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     pipe.set_progress_bar_config(disable=True)
@@ -278,9 +278,9 @@ def video_diffusion(folder: Path) -> Pair:
     from diffusers import WanPipeline, WanTransformer3DModel
 
     from mmagent import Text
-    from mmagent.diffusion import small_video
+    from mmagent.diffusion.small import video
 
-    pipe = small_video.wan()
+    pipe = video.wan()
     pipe.register_modules(
         transformer=WanTransformer3DModel(
             num_attention_heads=8, attention_head_dim=64, in_channels=16, out_channels=16, text_dim=32, freq_dim=256,
@@ -307,19 +307,19 @@ def audio_diffusion(folder: Path) -> Pair:
     import torch
 
     from mmagent import Text
-    from mmagent.diffusion import small, small_audio
+    from mmagent.diffusion.small import audio, image
 
-    pipe = small.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=(64, 8))
-    pipe.register_modules(vae=small_audio.spectrogram().vae)
+    pipe = image.stable_diffusion(block_out_channels=(128, 256), layers_per_block=2, sample_size=(64, 8))
+    pipe.register_modules(vae=audio.spectrogram().vae)
     pipe.save_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
-    voice = small_audio.vocoder().eval()
+    voice = audio.vocoder().eval()
     voice.save_pretrained(folder / "vocoder")
     tool: Any = load_tool("audio-diffusion.v1", model=str(folder))
 
     def library() -> Any:
         noise = torch.Generator().manual_seed(Unheard.seed)
-        told = {"num_inference_steps": 2, "height": 128, "width": small_audio.BINS, "output_type": "latent"}
+        told = {"num_inference_steps": 2, "height": 128, "width": audio.BINS, "output_type": "latent"}
         latents = pipe("a red cat", **told, generator=noise).images
         with torch.no_grad():
             return voice(pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample[:, 0])[0].numpy()

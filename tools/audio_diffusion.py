@@ -6,18 +6,15 @@ It can be trained towards, see `mmagent.diffusion.Trainable`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from mmagent import Audio, Card, Context, Embedding, Text, Tool
-from mmagent.diffusion import Conditioning, SoundDiffuser, SoundTarget, sound_card
-
-if TYPE_CHECKING:
-    import torch
+from mmagent import Audio, Card, Context, Embedding, Text
+from mmagent.diffusion import AudioDiffuser, Conditioning, DiffusionTool, audio_card
 
 
 class AudioDiffusion(
-    Tool,
+    DiffusionTool[AudioDiffuser],
     name="audio-diffusion.v1",
     kind="generator",
     cost=60.0,
@@ -34,6 +31,8 @@ class AudioDiffusion(
     given. `generated_prompt_embeds` is AudioLDM 2's second embedding: without it, it is made of the first.
     """
 
+    _kind = AudioDiffuser
+
     def __init__(
         self,
         model: str,
@@ -43,22 +42,12 @@ class AudioDiffusion(
         device: str = "auto",
         dtype: str = "auto",
     ) -> None:
-        self._diffuser = SoundDiffuser(
-            model, owner=self.card.name, revision=revision, pickle=pickle, space=space, device=device, dtype=dtype
-        )
+        super().__init__(model, "", revision, pickle, space, device, dtype)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Any]) -> Card:
         """The card with what the checkpoint's configs say."""
-        return sound_card(cls.card, settings)
-
-    def load(self) -> None:
-        """Read the weights."""
-        self._diffuser.load()
-
-    def unload(self) -> None:
-        """Give the memory back."""
-        self._diffuser.unload()
+        return audio_card(cls.card, settings)
 
     def run(
         self,
@@ -80,21 +69,7 @@ class AudioDiffusion(
             negative_prompt=negative_prompt,
             negative_prompt_embeds=negative_prompt_embeds,
         )
-        return self._diffuser.sound(
+        return self._diffuser.audio(
             ctx, asked, generated=generated_prompt_embeds, negative_generated=negative_generated_prompt_embeds,
             seconds=seconds, steps=steps, guidance=guidance, scheduler=scheduler,
         )  # fmt: skip
-
-    # -- training towards it, see mmagent.diffusion.Trainable
-
-    def condition(self, texts: Sequence[str]) -> list[Embedding]:
-        """What its text encoder makes of each text."""
-        return SoundTarget(self._diffuser).condition(texts)
-
-    def null(self) -> Embedding:
-        """What it is given where there is no prompt."""
-        return SoundTarget(self._diffuser).null()
-
-    def loss(self, states: torch.Tensor, media: Sequence[Any], **options: Any) -> torch.Tensor:
-        """How badly it denoises sounds under embeddings `[B, L, D]`; options as `DenoisingTarget.loss` has them."""
-        return SoundTarget(self._diffuser).loss(states, media, **options)

@@ -6,18 +6,15 @@ where the checkpoint can. It can be trained towards, see `mmagent.diffusion.Trai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from mmagent import Card, Context, Embedding, Image, Text, Tool, Video
-from mmagent.diffusion import ClipDiffuser, ClipTarget, Conditioning, clip_card
-
-if TYPE_CHECKING:
-    import torch
+from mmagent import Card, Context, Embedding, Image, Text, Video
+from mmagent.diffusion import Conditioning, DiffusionTool, VideoDiffuser, video_card
 
 
 class VideoDiffusion(
-    Tool,
+    DiffusionTool[VideoDiffuser],
     name="video-diffusion.v1",
     kind="generator",
     cost=600.0,
@@ -36,33 +33,12 @@ class VideoDiffusion(
     given; some checkpoints make 4n + 1 or 8n + 1 frames, and round to that.
     """
 
-    def __init__(
-        self,
-        model: str,
-        config: str = "",
-        revision: str = "",
-        pickle: bool = False,
-        space: str = "",
-        device: str = "auto",
-        dtype: str = "auto",
-    ) -> None:
-        self._diffuser = ClipDiffuser(
-            model, owner=self.card.name, config=config, revision=revision, pickle=pickle, space=space, device=device,
-            dtype=dtype,
-        )  # fmt: skip
+    _kind = VideoDiffuser
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Any]) -> Card:
         """The card with what the checkpoint's configs say."""
-        return clip_card(cls.card, settings)
-
-    def load(self) -> None:
-        """Read the weights."""
-        self._diffuser.load()
-
-    def unload(self) -> None:
-        """Give the memory back."""
-        self._diffuser.unload()
+        return video_card(cls.card, settings)
 
     def run(
         self,
@@ -86,21 +62,7 @@ class VideoDiffusion(
             negative_prompt=negative_prompt,
             negative_prompt_embeds=negative_prompt_embeds,
         )
-        return self._diffuser.clip(
+        return self._diffuser.video(
             ctx, asked, image=image, frames=frames, fps=fps, steps=steps, guidance=guidance, scheduler=scheduler,
             width=width, height=height,
         )  # fmt: skip
-
-    # -- training towards it, see mmagent.diffusion.Trainable
-
-    def condition(self, texts: Sequence[str]) -> list[Embedding]:
-        """What its text encoder makes of each text."""
-        return ClipTarget(self._diffuser).condition(texts)
-
-    def null(self) -> Embedding:
-        """What it is given where there is no prompt."""
-        return ClipTarget(self._diffuser).null()
-
-    def loss(self, states: torch.Tensor, media: Sequence[Any], **options: Any) -> torch.Tensor:
-        """How badly it denoises videos under embeddings `[B, L, D]`; options as `DenoisingTarget.loss` has them."""
-        return ClipTarget(self._diffuser).loss(states, media, **options)

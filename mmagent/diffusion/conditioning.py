@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MASKS = ("prompt_attention_mask", "prompt_embeds_mask", "attention_mask")
 POOLED = "pooled_prompt_embeds"
+_ADDING = ("ZImage", "Krea2")
+"""Pipelines that add their guidance to the prompt, so that 0 is none; for the others that is 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,12 @@ def mask_name(pipe: Any) -> str | None:
     return next((name for name in MASKS if name in defaults(pipe)), None)
 
 
+def lists(pipe: Any) -> bool:
+    """Whether a pipeline takes prompt embeddings as a list, of each prompt the states that count (Z-Image)."""
+    found = inspect.signature(type(pipe).__call__).parameters.get("prompt_embeds")
+    return found is not None and "list[" in str(found.annotation).lower()
+
+
 def encode(pipe: Any, texts: Sequence[str]) -> Encoded:
     """What the pipeline's own `encode_prompt` makes of texts, one by one: some pad to the longest of a batch."""
     import torch
@@ -88,7 +96,7 @@ def _encoded(pipe: Any, result: Any) -> Encoded:
     import torch
 
     items = result if isinstance(result, tuple) else (result,)
-    states = items[0]
+    states = torch.stack(items[0]) if isinstance(items[0], list) else items[0]  # of one prompt
     if not isinstance(states, torch.Tensor) or states.ndim != 3:
         raise ModelError(f"{type(pipe).__name__} does not take prompt embeddings as one [L, D] tensor; give it words")
     rest = [item for item in items[1:] if isinstance(item, torch.Tensor) and item.ndim == 2]
@@ -142,8 +150,14 @@ def guided(pipe: Any, conditioning: Conditioning, guidance: float | None) -> boo
     known = defaults(pipe)
     if "true_cfg_scale" in known:  # guidance proper; `guidance_scale` is a number that the network is told
         return conditioning.avoids
-    scale = known.get("guidance_scale") if guidance is None else guidance
-    return isinstance(scale, int | float) and scale > 1
+    own = pipe.guider.config.get("guidance_scale") if guides_apart(pipe) else known.get("guidance_scale")
+    scale = own if guidance is None else guidance
+    return isinstance(scale, int | float) and scale > (0 if type(pipe).__name__.startswith(_ADDING) else 1)
+
+
+def guides_apart(pipe: Any) -> bool:
+    """Whether guidance is a part of the pipeline, not an argument of its call (HunyuanVideo 1.5, Motif)."""
+    return getattr(pipe, "guider", None) is not None and "guidance_scale" not in defaults(pipe)
 
 
 def arguments(
@@ -156,7 +170,7 @@ def arguments(
     _check_pairs(asked)
     if asked.avoids and guidance is None and (known.get("true_cfg_scale") or 2) <= 1:
         raise ModelError(f"{type(pipe).__name__} looks at what to avoid with guidance above 1 alone; set guidance")
-    if guidance is not None:
+    if guidance is not None and not guides_apart(pipe):
         found["true_cfg_scale" if "true_cfg_scale" in known and asked.avoids else "guidance_scale"] = guidance
     # Some families refuse words beside embeddings, so words are encoded where the other side is embeddings.
     mixed = asked.prompt_embeds is not None or asked.negative_prompt_embeds is not None
@@ -168,7 +182,7 @@ def arguments(
         found |= _worded(pipe, "negative_", asked.negative_prompt, mixed)
     elif asked.negative_prompt_embeds is not None:
         found |= _embedded(pipe, "negative_", asked.negative_prompt_embeds, asked.negative_pooled_prompt_embeds)
-    elif wanted and not encodes(pipe) and "negative_prompt_embeds" in known:
+    elif wanted and "negative_prompt_embeds" in known and (not encodes(pipe) or (mixed and lists(pipe))):
         found |= _named(pipe, "negative_", null(pipe, stored))
     unknown = [name for name in found if name not in known]
     if unknown:
@@ -217,6 +231,9 @@ def _empty_pooled(pipe: Any, prefix: str) -> torch.Tensor:
 def _named(pipe: Any, prefix: str, encoded: Encoded) -> dict[str, Any]:
     mask = mask_name(pipe)
     found: dict[str, Any] = {f"{prefix}prompt_embeds": encoded.states}
+    if lists(pipe):
+        kept = [encoded.states[0] if encoded.mask is None else encoded.states[0][encoded.mask[0].bool()]]
+        found[f"{prefix}prompt_embeds"] = kept
     if f"{prefix}prompt" in defaults(pipe):
         found[f"{prefix}prompt"] = None  # where it is not that by itself
     if mask is not None and encoded.mask is not None:

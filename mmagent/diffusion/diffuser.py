@@ -12,15 +12,25 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.context import Context
-from mmagent.diffusion.conditioning import POOLED, Conditioning, Encoded, arguments, defaults, encode, null
+from mmagent.diffusion.conditioning import (
+    POOLED,
+    Conditioning,
+    Encoded,
+    arguments,
+    defaults,
+    encode,
+    guides_apart,
+    null,
+)
 from mmagent.diffusion.layout import NULL, Layout, layout_of
 from mmagent.diffusion.loading import load_pipeline
-from mmagent.diffusion.schedulers import fresh
+from mmagent.diffusion.preview import LatentColours
+from mmagent.diffusion.schedulers import fresh, tell_steps
 from mmagent.diffusion.tasks import Task, sibling
 from mmagent.errors import ModelError
 from mmagent.media import Embedding, Media
 
-Look = Callable[[Any], Media | None]
+Preview = Callable[[Any], Media | None]
 """Makes a preview of the latents that a pipeline holds, or None."""
 
 
@@ -51,8 +61,8 @@ class Diffuser:
         self._tasks: dict[str, Any] = {}
         self._stored: Embedding | None = None
         self._layout: Layout | None = None
-        self.look: Look | None = None
-        """Makes the previews of `run`; whoever loads the pipeline may set it."""
+        self.preview: Preview | None = None
+        """Makes the previews of `run`, of the colours that the latents stand for; whoever loads the pipeline may set it."""
 
     def load(self) -> None:
         """Read the weights. ModelError, Offline or MissingExtra says what is wrong, and what to do about it."""
@@ -61,6 +71,8 @@ class Diffuser:
             pickle=self._pickle, device=self._device, dtype=self._dtype,
         )  # fmt: skip
         self._pattern = self._pipe.scheduler
+        vae = getattr(self._pipe, "vae", None)
+        self.preview = LatentColours(vae) if vae is not None else None
         place = checkpoint.locate(self.model, revision=self._revision)
         self._stored = Embedding.open(place / NULL) if (place / NULL).is_file() else None
 
@@ -69,7 +81,7 @@ class Diffuser:
         with self._lock:
             import torch
 
-            self._pipe = self._pattern = self._stored = self._layout = self.look = None
+            self._pipe = self._pattern = self._stored = self._layout = self.preview = None
             self._tasks = {}
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -139,8 +151,8 @@ class Diffuser:
         """Run the pipeline once and return its output object, `.images`, `.frames` or `.audios`.
 
         `task` picks the pipeline of a family (None: the checkpoint's own). `steps`, `guidance` and `scheduler` (a
-        class name) are the pipeline's own unless given. Progress is told after each step, with what `self.look` makes
-        of the latents as preview, and there a cancelled call ends. `options` go to the pipeline as they are; those that
+        class name) are the pipeline's own unless given. Progress is told after each step, with what `self.preview`
+        makes of the latents, and there a cancelled call ends. `options` go to the pipeline as they are; those that
         are None are left to it. Draws from `ctx.seed`.
         """
         with self._lock:
@@ -162,17 +174,21 @@ class Diffuser:
                 raise ModelError(f"{self.model} edits pictures and does nothing else; give it {' and '.join(missing)}")
             if unknown:
                 raise ModelError(f"{type(pipe).__name__} takes no {unknown[0]}; leave it out")
-            pipe.scheduler = fresh(self._pattern, scheduler)
+            pipe.scheduler = fresh(self._pattern, scheduler, ctx.seed)
             total = steps or known.get("num_inference_steps") or 1
+            listener = _listener(known, pipe.scheduler, _teller(ctx, self.preview), total)
             from mmagent.checkpoint.threads import modest  # here, since it imports torch
 
+            guider = getattr(pipe, "guider", None)
+            if guides_apart(pipe):  # it counts steps, as a scheduler does
+                pipe.guider = guider.new(**({} if guidance is None else {"guidance_scale": guidance}))
             try:
                 with modest():
-                    return pipe(
-                        **told, **given, **_listener(known, ctx, total, self.look), generator=self.generator(ctx.seed)
-                    )
+                    return pipe(**told, **given, **listener, generator=self.generator(ctx.seed))
             finally:
                 pipe.scheduler = self._pattern  # which never runs
+                if guides_apart(pipe):
+                    pipe.guider = guider
 
     def _check_width(self, asked: Conditioning) -> None:
         widths = {"prompt_embeds": self.layout.width, POOLED: self.layout.pooled}
@@ -200,24 +216,41 @@ class Diffuser:
         with self._lock:
             return null(self.pipe, self._stored)
 
+    def latents(self, media: Sequence[Any], generator: Any) -> Any:
+        """The clean latents `[B, C, …]` of media to train towards, as the denoiser has them."""
+        raise ModelError(f"{type(self).__name__} knows no media; train towards an Image-, Video- or AudioDiffuser")
 
-def _listener(known: Any, ctx: Context, total: int, look: Look | None) -> dict[str, Any]:
-    """The callback arguments that tell `ctx` of each step; raising in one ends the call, and harms nothing."""
 
-    def told(step: int, latents: Any, total: int) -> None:
-        ctx.progress(step + 1, max(total, step + 1), f"step {step + 1} of {max(total, step + 1)}")
-        if look is not None and step + 1 < total:
-            preview = look(latents)
-            if preview is not None:
-                ctx.preview(preview)
+Teller = Callable[[int, int, Any], None]
+
+
+def _teller(ctx: Context, preview: Preview | None) -> Teller:
+    """Tells `ctx` of a step from its number, how many there are, and the latents; what it raises ends the call."""
+
+    def told(step: int, total: int, latents: Any) -> None:
+        done, total = step + 1, max(total, step + 1)
+        ctx.progress(done, total, f"step {done} of {total}")
+        if preview is not None and done < total:
+            shown = preview(latents)
+            if shown is not None:
+                ctx.preview(shown)
+
+    return told
+
+
+def _listener(known: Any, scheduler: Any, told: Teller, total: int) -> dict[str, Any]:
+    """The callback arguments that let `told` hear of each step; a pipeline without any is heard by its scheduler."""
 
     def at_end(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        told(step, tensors["latents"], getattr(pipe, "num_timesteps", total))  # fewer than asked, from a picture
+        told(step, getattr(pipe, "num_timesteps", total), tensors["latents"])  # fewer than asked, from a picture
         return {}
 
     def every(step: int, timestep: Any, latents: Any) -> None:
-        told(step, latents, total)
+        told(step, total, latents)
 
     if "callback_on_step_end" in known:
         return {"callback_on_step_end": at_end}
-    return {"callback": every, "callback_steps": 1} if "callback" in known else {}
+    if "callback" in known:
+        return {"callback": every, "callback_steps": 1}
+    tell_steps(scheduler, told)
+    return {}

@@ -194,7 +194,7 @@ def layout_of(pipe: Any, model: str) -> Layout:
 
 def _config(source: str, name: str, revision: str) -> Mapping[str, Any] | None:
     """The config of a part, whatever its file is called; None if the part is named, but is not there."""
-    files = ["tokenizer_config", "config", "scheduler_config", "preprocessor_config"]
+    files = ["tokenizer_config", "config", "scheduler_config", "preprocessor_config", "guider_config"]
     files.sort(key=lambda file: not file.startswith(name.rstrip("_23")))
     for file in files:
         found = checkpoint.config(source, f"{name}/{file}.json", revision=revision, optional=True)

@@ -1,15 +1,14 @@
 """What latents look like while they are denoised: a linear map to colours, which costs next to nothing.
 
 A VAE's latents hold the colours of a picture all but linearly. The map is fitted to the checkpoint's own decoder,
-once, on small smooth latents. Shapes: C latent channels, h × w latents, N places.
+once, on small smooth latents. Shapes: C latent channels, f × h × w latents, N places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from mmagent.diffusion.latents import channels, precise, sees_time, unscaled
 from mmagent.media import Image
 
 SIDE = 16  # latents; a pass of the decoder over so few costs about 1/16 of that for 512 × 512 pixels
@@ -17,18 +16,25 @@ SAMPLES = 4
 
 
 class LatentColours:
-    """Makes small pictures `[h, w, 3]` of latents `[1, C, h, w]`, one pixel a latent."""
+    """Makes small pictures `[h, w, 3]`, one pixel a latent, of the latents that a pipeline holds while it runs.
+
+    Of a picture they are `[1, C, h, w]`; of a video, `[1, C, f, h, w]` or `[1, f, C, h, w]`, its middle frame is shown.
+    """
 
     def __init__(self, vae: Any) -> None:
         self._vae = vae
         self._map: Any = None
 
     def __call__(self, latents: Any) -> Image | None:
-        """A preview of latents as a pipeline holds them while it runs; None where they are no `[1, C, h, w]`."""
+        """The preview; None where the latents are of another shape: packed into tokens, or a sound's."""
         import torch
 
-        if latents.ndim != 4 or latents.shape[1] != self._vae.config.get("latent_channels"):
-            return None  # packed into tokens, or something else than pictures
+        n_channels = channels(self._vae)
+        if latents.ndim == 5:
+            frames = latents if latents.shape[1] == n_channels else latents.transpose(1, 2)
+            latents = frames[:, :, frames.shape[2] // 2]
+        if latents.ndim != 4 or latents.shape[1] != n_channels:
+            return None
         with torch.inference_mode():
             if self._map is None:
                 self._map = _fit(self._vae)
@@ -43,15 +49,19 @@ def _fit(vae: Any) -> Any:
     import torch
     from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-    noise = torch.Generator().manual_seed(0)
-    channels = vae.config.latent_channels
-    coarse = torch.randn(SAMPLES, channels, SIDE // 4, SIDE // 4, generator=noise)
+    noise, n_channels = torch.Generator().manual_seed(0), channels(vae)
+    coarse = torch.randn(SAMPLES, n_channels, SIDE // 4, SIDE // 4, generator=noise)
     smooth = interpolate(coarse, size=(SIDE, SIDE), mode="bilinear") * 1.5  # [S, C, 16, 16], of about unit variance
     with precise(vae):
-        pixels = vae.decode(unscaled(vae, smooth.to(vae.device, vae.dtype)), return_dict=False)[0].float().cpu()
-    colours = adaptive_avg_pool2d(pixels[:, :3], SIDE).clamp(-1, 1).add(1).div(2)
+        latents = unscaled(vae, smooth.to(vae.device, vae.dtype))
+        if sees_time(vae):  # one by one: HunyuanVideo's takes no more
+            frames = [vae.decode(item[None, :, None], return_dict=False)[0][:, :, 0] for item in latents]
+            pixels = torch.cat(frames)
+        else:
+            pixels = vae.decode(latents, return_dict=False)[0]
+    colours = adaptive_avg_pool2d(pixels.float().cpu()[:, :3], SIDE).clamp(-1, 1).add(1).div(2)
     colours = colours.expand(-1, 3, -1, -1)  # [S, 3, 16, 16], of grey ones too
-    places = smooth.permute(0, 2, 3, 1).reshape(-1, channels)  # [N, C]
+    places = smooth.permute(0, 2, 3, 1).reshape(-1, n_channels)  # [N, C]
     return torch.linalg.lstsq(_with_one(places), colours.permute(0, 2, 3, 1).reshape(-1, 3)).solution
 
 
@@ -59,30 +69,3 @@ def _with_one(places: Any) -> Any:
     import torch
 
     return torch.cat([places, torch.ones(len(places), 1)], dim=1)
-
-
-@contextmanager
-def precise(vae: Any) -> Iterator[None]:
-    """Hold a VAE in float32 that says it overflows in float16, Stable Diffusion XL's, as its pipeline does."""
-    import torch
-
-    overflows = vae.dtype == torch.float16 and bool(vae.config.get("force_upcast"))
-    if overflows:
-        vae.to(torch.float32)
-    try:
-        yield
-    finally:
-        if overflows:
-            vae.to(torch.float16)  # the very weights that it had
-
-
-def unscaled(vae: Any, latents: Any) -> Any:
-    """Latents as the VAE has them, of latents as the denoiser has them."""
-    shift = vae.config.get("shift_factor") or 0.0
-    return latents / vae.config.get("scaling_factor", 1.0) + shift
-
-
-def scaled(vae: Any, latents: Any) -> Any:
-    """Latents as the denoiser has them, of latents as the VAE has them."""
-    shift = vae.config.get("shift_factor") or 0.0
-    return (latents - shift) * vae.config.get("scaling_factor", 1.0)

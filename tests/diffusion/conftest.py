@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from mmagent.diffusion import Diffuser, save_small
+from tests.diffusion.diffusion_families import KINDS
+from tests.tools.conftest import Listener
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -24,11 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def diffuser(folder: Callable[[str], Path]) -> Callable[[str], Diffuser]:
-    """A loaded checkpoint by family."""
+def diffuser(folder: Callable[[str], Path]) -> Callable[[str], Any]:
+    """A loaded checkpoint by family, as the `Diffuser` of its medium."""
 
     def load(family: str) -> Diffuser:
-        made = Diffuser(str(folder(family)), owner="test.v1")
+        made = KINDS[family](str(folder(family)), owner="test.v1")
         made.load()
         return made
 
@@ -70,38 +72,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-class Listener:
-    """A Context that keeps what it is told, and cancels at the `cancel_at`-th look."""
-
-    def __init__(self, seed: int = 0, cancel_at: int = 0) -> None:
-        self.seed, self.cancel_at = seed, cancel_at
-        self.cancelled = False
-        self.looks = 0
-        self.previews: list[Any] = []
-        self.notes: list[tuple[float, float, str]] = []
-
-    def check(self) -> None:
-        from mmagent.errors import Cancelled
-
-        self.looks += 1
-        self.cancelled = self.cancelled or self.looks == self.cancel_at
-        if self.cancelled:
-            raise Cancelled("as the test asked")
-
-    def progress(self, done: float, total: float = 1.0, note: str = "") -> None:
-        self.check()
-        self.notes.append((done, total, note))
-
-    def token(self, text: str) -> None:
-        raise NotImplementedError
-
-    def preview(self, media: Any) -> None:
-        self.previews.append(media)
-
-    def splice(self, graph: Any, inputs: Any, place: str) -> Any:
-        raise NotImplementedError
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def options(family: str, **more: Any) -> dict[str, Any]:
 
 def painted(diffuser: Diffuser, ctx: Any, asked: Conditioning = CAT, look: Any = None, **more: Any) -> Any:
     family = Path(diffuser.model).name
-    diffuser.look = look
+    diffuser.preview = look
     return diffuser.run(ctx, asked, **options(family, **{"steps": 3, **more})).images[0]
 
 
@@ -291,7 +291,7 @@ def test_it_is_loaded_again_after_unload(folder: Callable[[str], Path], listen: 
         _ = mine.pipe
     mine.load()
     first = painted(mine, listen())
-    network, mine.look = weakref.ref(mine.pipe.vae), LatentColours(mine.pipe.vae)
+    network, mine.preview = weakref.ref(mine.pipe.vae), LatentColours(mine.pipe.vae)
     mine.unload()
     gc.collect()
     assert network() is None, "nothing holds the weights"

@@ -343,10 +343,10 @@ def test_sizes_are_told_by_either_kind_of_vae() -> None:
 def test_a_network_that_only_edits_says_so(tmp_path: Path, listen: Any) -> None:
     import diffusers
 
-    from mmagent.diffusion import small
+    from mmagent.diffusion.small import image
 
     with torch.random.fork_rng(devices=[]):
-        base = small.stable_diffusion(in_channels=9)
+        base = image.stable_diffusion(in_channels=9)
         parts = {**base.components, "requires_safety_checker": False}
     diffusers.StableDiffusionInpaintPipeline(**parts).save_pretrained(tmp_path / "painter-in")
     found = layout(str(tmp_path / "painter-in"))

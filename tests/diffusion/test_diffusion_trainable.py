@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmagent import Image, Text
-from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, LatentColours, Trainable
+from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, ImageDiffuser, LatentColours, Trainable
 from mmagent.diffusion.noise import noised, weights
 from mmagent.errors import ModelError
 
-Load = Callable[[str], Diffuser]
-TRAINED = ["stable-diffusion", "sdxl", "sd3", "pixart"]
+Load = Callable[[str], ImageDiffuser]
+TRAINED = ["stable-diffusion", "sdxl", "sd3", "flux", "pixart"]
 
 
 def pictures(n: int = 2) -> list[Image]:
@@ -39,11 +40,11 @@ def test_a_condition_is_what_the_pipelines_own_encoder_gives(family: str, diffus
     target = DenoisingTarget(diffuser(family))
     assert isinstance(target, Trainable)
     red, dog = target.condition(["a red cat", "a dog"])
-    others = {"prompt_2": None, "prompt_3": None} if family == "sd3" else {}
+    known = signature(direct(family).encode_prompt).parameters
+    told = {"prompt_2": None, "prompt_3": None, "do_classifier_free_guidance": False}
+    others = {name: value for name, value in told.items() if name in known}
     with torch.no_grad():
-        theirs = direct(family).encode_prompt(
-            prompt="a dog", device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False, **others
-        )
+        theirs = direct(family).encode_prompt(prompt="a dog", device="cpu", num_images_per_prompt=1, **others)
     np.testing.assert_array_equal(dog.array, theirs[0][0].numpy())
     assert dog.space == f"{family}.text" and red != dog
     assert dog.mask.all() == (family != "pixart")  # of these, only PixArt looks away from padding
@@ -56,35 +57,12 @@ def test_no_prompt_is_what_the_pipeline_puts_in_its_place(diffuser: Load) -> Non
     assert not zeros.null().array.any() and zeros.condition([""])[0].array.any()
 
 
-@pytest.mark.parametrize(("family", "gamma"), [*((family, None) for family in TRAINED), ("sdxl", 5.0)])
-def test_gradients_reach_the_embeddings_and_nothing_else(family: str, gamma: float | None, diffuser: Load) -> None:
-    mine = diffuser(family)
-    target = DenoisingTarget(mine)
-    states = batch(target, "a red cat", "a dog").requires_grad_()
-    loss = target.loss(states, pictures(), generator=seeded(), snr_gamma=gamma)
-    assert loss.ndim == 0 and torch.isfinite(loss)
-    torch.autograd.backward(loss)
-    assert states.grad is not None and all(row.abs().sum() > 0 for row in states.grad)
-    modules = [part for part in mine.pipe.components.values() if isinstance(part, torch.nn.Module)]
-    assert all(value.grad is None for part in modules for value in part.parameters())
-
-
 @pytest.mark.parametrize("family", ["sdxl", "sd3"])
 def test_the_same_seed_gives_the_same_loss(family: str, diffuser: Load) -> None:
     target = DenoisingTarget(diffuser(family))
     states = batch(target, "a red cat", "a dog")
     losses = [target.loss(states, pictures(), generator=seeded(seed)).item() for seed in (1, 1, 2)]
     assert losses[0] == losses[1] != losses[2]
-
-
-def test_following_the_gradient_lowers_the_loss(diffuser: Load) -> None:
-    target = DenoisingTarget(diffuser("stable-diffusion"))
-    states = batch(target, "a red cat", "a dog").requires_grad_()
-    before = target.loss(states, pictures(), generator=seeded())
-    (slope,) = torch.autograd.grad(before, states)
-    with torch.no_grad():
-        after = target.loss(states - 0.05 * slope / slope.norm(), pictures(), generator=seeded())
-    assert after < before
 
 
 def test_pooled_embeddings_count_and_are_those_of_no_prompt_unless_given(diffuser: Load) -> None:
@@ -112,11 +90,11 @@ def test_masked_states_do_not_count_where_the_pipeline_looks_away(diffuser: Load
 
 
 def test_pixart_of_1024_is_told_the_size_as_its_pipeline_tells_it(tmp_path: Path, listen: Any) -> None:
-    from mmagent.diffusion import small
+    from mmagent.diffusion.small import image
 
     with torch.random.fork_rng(devices=[]):
-        small.pixart(side=128).save_pretrained(tmp_path)
-    large = Diffuser(str(tmp_path), owner="test.v1")
+        image.pixart(side=128).save_pretrained(tmp_path)
+    large = ImageDiffuser(str(tmp_path), owner="test.v1")
     large.load()
     told = list[Any]()
     large.pipe.transformer.register_forward_pre_hook(
@@ -132,7 +110,7 @@ def test_pixart_of_1024_is_told_the_size_as_its_pipeline_tells_it(tmp_path: Path
 
 
 def test_a_vae_that_overflows_in_half_precision_works_in_float32(folder: Any, listen: Any) -> None:
-    half = Diffuser(str(folder("sdxl")), owner="test.v1", dtype="float16")
+    half = ImageDiffuser(str(folder("sdxl")), owner="test.v1", dtype="float16")
     half.load()
     vae, seen = half.pipe.vae, list[torch.dtype]()
     for layer in (vae.encoder.conv_in, vae.decoder.conv_in):
@@ -144,10 +122,9 @@ def test_a_vae_that_overflows_in_half_precision_works_in_float32(folder: Any, li
 
 
 def test_what_cannot_be_trained_towards_says_so(diffuser: Load, encoderless: Any) -> None:
-    flux = DenoisingTarget(diffuser("flux"))
-    with pytest.raises(ModelError, match=r"no VAE of pictures of a known size|not called in a way known here"):
-        flux.loss(batch(flux, "a dog"), pictures(1), generator=seeded())
-    bare = Diffuser(str(encoderless), owner="test.v1")
+    with pytest.raises(ModelError, match="knows no media; train towards an Image-, Video- or AudioDiffuser"):
+        Diffuser("nobody/has-this", owner="test.v1").latents(pictures(), seeded())
+    bare = ImageDiffuser(str(encoderless), owner="test.v1")
     bare.load()
     with pytest.raises(ModelError, match="loaded without a text encoder"):
         DenoisingTarget(bare).condition(["a dog"])
@@ -156,11 +133,11 @@ def test_what_cannot_be_trained_towards_says_so(diffuser: Load, encoderless: Any
     plain = DenoisingTarget(diffuser("stable-diffusion"))
     with pytest.raises(ModelError, match="takes no pooled embeddings"):
         plain.pooled(["a dog"])
-    with pytest.raises(ValueError, match="2 embeddings and 1 pictures"):
+    with pytest.raises(ValueError, match="2 embeddings and 1 media"):
         plain.loss(batch(plain, "a", "b"), pictures(1), generator=seeded())
 
 
-KINDS = ["epsilon", "v_prediction", "sample", "flow"]
+KINDS = ["epsilon", "v_prediction", "sample", "flow", "edm"]
 
 
 def scheduler(kind: str) -> Any:
@@ -168,6 +145,8 @@ def scheduler(kind: str) -> Any:
 
     if kind == "flow":
         return diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    if kind == "edm":
+        return diffusers.EDMEulerScheduler(sigma_data=0.5)
     return diffusers.DDPMScheduler(prediction_type=kind)
 
 
@@ -177,13 +156,19 @@ def scheduler(kind: str) -> Any:
 def test_whoever_predicts_the_target_can_tell_the_picture(kind: str, seed: int) -> None:
     pattern = scheduler(kind)
     clean = torch.randn(3, 4, 2, 2, generator=seeded(seed), dtype=torch.float64)
-    noisy, times, target, snr = noised(pattern, clean, seeded(seed))
+    found = noised(pattern, clean, seeded(seed))
+    noisy, target = found.latents, found.target
     if kind == "flow":
-        sigma = (times / 1000)[:, None, None, None]
+        sigma = (found.times / 1000)[:, None, None, None]
         told = noisy - sigma * target
         expected = ((1 - sigma) / sigma).flatten().square()
+    elif kind == "edm":  # c_noise, c_in, c_skip and c_out of Karras et al., table 1
+        sigma, data = (4 * found.times).exp()[:, None, None, None], 0.5
+        whole = (sigma**2 + data**2).sqrt()
+        told = data**2 / whole**2 * (noisy * whole) + sigma * data / whole * target
+        expected = (data / sigma).flatten().square()
     else:
-        alpha = pattern.alphas_cumprod[times].double()[:, None, None, None]
+        alpha = pattern.alphas_cumprod[found.times].double()[:, None, None, None]
         root, rest = alpha.sqrt(), (1 - alpha).sqrt()
         told = {
             "epsilon": (noisy - rest * target) / root,
@@ -191,26 +176,34 @@ def test_whoever_predicts_the_target_can_tell_the_picture(kind: str, seed: int) 
             "sample": target,
         }[kind]
         expected = (alpha / (1 - alpha)).flatten()
-        theirs = pattern.add_noise(clean, (noisy - root * clean) / rest, times)
+        theirs = pattern.add_noise(clean, (noisy - root * clean) / rest, found.times)
         torch.testing.assert_close(noisy, theirs, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(told, clean, rtol=1e-2, atol=1e-2)
-    torch.testing.assert_close(snr.double(), expected.double(), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(found.snr.double(), expected.double(), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_min_snr_weighs_every_prediction_as_one_of_the_picture(kind: str) -> None:
     """With weights, an error in the target costs min(SNR, γ) times the error in the picture that it stands for."""
     pattern, gamma = scheduler(kind), 5.0
-    clean = torch.zeros(64, 1, 1, 1, dtype=torch.float64)
-    _, times, _, snr = noised(pattern, clean, seeded())
-    snr = snr.double()
+    found = noised(pattern, torch.zeros(64, 1, 1, 1, dtype=torch.float64), seeded())
+    snr, times = found.snr.double(), found.times
     if kind == "flow":
         per_unit = (times.double() / 1000).square()  # picture error² for a target error of 1
+    elif kind == "edm":
+        per_unit = 1 / (1 + snr)  # of a picture whose deviation is 1
     else:
         alpha = pattern.alphas_cumprod[times].double()
         per_unit = {"epsilon": (1 - alpha) / alpha, "v_prediction": 1 - alpha, "sample": torch.ones(64)}[kind]
     expected = snr.clamp(max=gamma) * per_unit
     torch.testing.assert_close(weights(pattern, snr, gamma).double(), expected.double(), rtol=1e-3, atol=1e-6)
+
+
+def test_the_loss_weighs_times_as_asked(diffuser: Load) -> None:
+    target = DenoisingTarget(diffuser("sdxl"))
+    states, truth = batch(target, "a dog"), pictures(1)
+    plain, weighed = (target.loss(states, truth, generator=seeded(), snr_gamma=gamma) for gamma in (None, 1e-3))
+    assert 0 < weighed < plain
 
 
 def test_nothing_but_noise_weighs_as_much_as_any_other_noise() -> None:
@@ -224,7 +217,8 @@ def test_both_kinds_of_flow_schedulers_draw_shifted_times() -> None:
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0, num_train_timesteps=1000
     )
     clean = torch.zeros(64, 1, 1, 1)
-    torch.testing.assert_close(noised(unipc, clean, seeded())[1], noised(scheduler("flow"), clean, seeded())[1])
+    one, other = (noised(item, clean, seeded()).times for item in (unipc, scheduler("flow")))
+    torch.testing.assert_close(one, other)
 
 
 def test_the_running_scheduler_is_not_touched(diffuser: Load) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mmagent import Audio, Card, Embedding, Text
+from mmagent.diffusion import Trainable
 from mmagent.errors import Cancelled, MediaError, ModelError
 from mmagent.registry import registry
 
@@ -30,7 +31,6 @@ Load = Callable[[str], Any]
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 
 FAMILIES = ("audioldm2", "audioldm", "stable-audio", "spectrogram")
-PAINTED = ("audioldm2", "audioldm", "spectrogram")
 RATES = {"stable-audio": 1000}
 RED, BLUE = Text("a red balloon"), Text("a blue dog barks twice")
 SECONDS = 0.02
@@ -267,31 +267,22 @@ def test_a_pickled_vocoder_is_refused_unless_asked_for(folder: Callable[[str], s
         loaded(str(old))
 
 
-@pytest.mark.parametrize("family", PAINTED)
-def test_it_can_be_trained_towards(family: str, tool: Load) -> None:
-    sound = tool(family)
-    noise = np.random.default_rng(0)
-    heard = [Audio(noise.standard_normal(400 + 50 * i).astype("f4") * 0.1, 16_000) for i in (0, 1)]
-    rows = [sound.condition([text.text])[0] for text in (RED, BLUE)]
-    states = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(row.array.copy()) for row in rows], True)
-    mask = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(row.mask.copy()) for row in rows], True)
-
-    def loss(given: Any, seed: int = 0) -> Any:
-        return sound.loss(given, heard, generator=torch.Generator().manual_seed(seed), mask=mask)
-
-    leaf = states.clone().requires_grad_()
-    loss(leaf).backward()
-    assert leaf.grad is not None and bool((leaf.grad.abs().sum(dim=(1, 2)) > 0).all()), "gradients reach each embedding"
-    assert loss(states) == loss(states) and loss(states) != loss(states, seed=1)
-    assert sound.null().array.shape[1] == states.shape[2]
+def test_it_can_be_trained_towards(tool: Load) -> None:
+    sound = tool("spectrogram")
+    assert isinstance(sound, Trainable)
+    states = torch.from_numpy(np.stack([sound.null().array]))
+    noise = torch.Generator().manual_seed(0)
+    assert sound.loss(states, [Audio(np.zeros(400), 16_000)], generator=noise) > 0
     with pytest.raises(MediaError, match="makes sounds at 16000 Hz, and one of 8000 was given"):
-        sound.loss(states, [Audio(np.zeros(400), 8000)] * 2, generator=torch.Generator())
+        sound.loss(states, [Audio(np.zeros(400), 8000)], generator=noise)
+    with pytest.raises(MediaError, match="has 32 samples or more"):
+        sound.loss(states, [Audio(np.zeros(8), 16_000)], generator=noise)
 
 
 def test_the_spectrogram_trained_towards_is_the_one_that_vocoders_read() -> None:
     from transformers import SpeechT5HifiGanConfig
 
-    from mmagent.diffusion.sound_target import log_mel
+    from mmagent.diffusion.log_mel import log_mel
 
     voice = SpeechT5HifiGanConfig(model_in_dim=64, upsample_rates=[5, 4, 2, 2, 2])  # AudioLDM's
     wave = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
@@ -302,11 +293,6 @@ def test_the_spectrogram_trained_towards_is_the_one_that_vocoders_read() -> None
     np.testing.assert_allclose((loud - quiet)[:, 5:12], np.log(2), atol=1e-3, err_msg="magnitudes, not powers")
     silence = log_mel(Audio(np.zeros(1600, "f4"), 16_000), voice)
     np.testing.assert_allclose(silence, np.log(1e-5), atol=1e-5)
-
-
-def test_stable_audio_cannot_be_trained_towards(tool: Load) -> None:
-    with pytest.raises(ModelError, match="StableAudioPipeline cannot be trained towards: it makes sounds without"):
-        tool("stable-audio").loss(torch.zeros(1, 16, 32), [Audio(np.zeros(99), 1000)], generator=torch.Generator())
 
 
 def test_one_line_of_yaml_makes_a_sound_of_words_and_of_an_embedding(

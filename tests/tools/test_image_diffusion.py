@@ -204,8 +204,8 @@ def test_a_picture_that_the_checkpoints_safety_checker_withholds_is_an_error(tmp
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor
 
-    from mmagent.diffusion import small
     from mmagent.diffusion.loading import quiet
+    from mmagent.diffusion.small import image
 
     tower = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     seeing = {**tower, "image_size": 32, "patch_size": 16}
@@ -218,7 +218,7 @@ def test_a_picture_that_the_checkpoints_safety_checker_withholds_is_an_error(tmp
                 limit.data.fill_(strictness)  # the cosine above which a picture is withheld
             size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
             parts = {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(**size)}
-            diffusers.StableDiffusionPipeline(**{**small.stable_diffusion().components, **parts}).save_pretrained(
+            diffusers.StableDiffusionPipeline(**{**image.stable_diffusion().components, **parts}).save_pretrained(
                 tmp_path
             )
         mine: Any = load_tool("image-diffusion", model=str(tmp_path))

@@ -1,34 +1,19 @@
-"""Small video pipelines of diffusers' real classes with random weights, as `small` has them for pictures.
-
-They make clips of a few frames of 16 to 32 pixels that mean nothing, in a fraction of a second.
-"""
+"""Small pipelines for videos of a few frames of 16 to 32 pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from mmagent.diffusion.small import WORDS, _betas, _clip, _vae, small_tokenizer
-
-
-def t5_tokenizer(length: int = 16) -> Any:
-    """A T5Tokenizer over letters that knows a few words whole; texts are at most `length` tokens long."""
-    from transformers import T5Tokenizer
-
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
-    pieces += [(f"▁{word}", -1.0) for word in WORDS]
-    pieces += [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
-    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=length)
-
-
-def t5_encoder(tokenizer: Any, kind: str = "T5", width: int = 32) -> Any:
-    """An encoder of class `T5EncoderModel` or, with kind `UMT5`, `UMT5EncoderModel`."""
-    import transformers
-
-    config = getattr(transformers, f"{kind}Config")
-    return getattr(transformers, f"{kind}EncoderModel")(
-        config(vocab_size=len(tokenizer), d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    )
+from mmagent.diffusion.small.parts import (
+    betas,
+    chat_tokenizer,
+    clip_encoder,
+    clip_tokenizer,
+    t5_encoder,
+    t5_tokenizer,
+    vae,
+)
 
 
 def wan(**options: Any) -> Any:
@@ -82,8 +67,8 @@ def ltx() -> Any:
     )  # fmt: skip
 
 
-def cogvideox() -> Any:
-    """CogVideoX: T5 states of one length beside the clip's own tokens, velocity prediction."""
+def cogvideox(rotary: bool = True) -> Any:
+    """CogVideoX: T5 states of one length beside the video's own tokens, which `rotary` embeddings place; velocities."""
     from diffusers import (
         AutoencoderKLCogVideoX,
         CogVideoXDDIMScheduler,
@@ -93,14 +78,17 @@ def cogvideox() -> Any:
 
     tokenizer = t5_tokenizer(226)
     return CogVideoXPipeline(
-        tokenizer=tokenizer, text_encoder=t5_encoder(tokenizer), scheduler=CogVideoXDDIMScheduler(),
+        tokenizer=tokenizer, text_encoder=t5_encoder(tokenizer), scheduler=CogVideoXDDIMScheduler(
+            prediction_type="v_prediction", clip_sample=False, rescale_betas_zero_snr=True, timestep_spacing="trailing"
+        ),
         vae=AutoencoderKLCogVideoX(
             down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
             block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1, norm_num_groups=2,
         ),
         transformer=CogVideoXTransformer3DModel(
-            num_attention_heads=4, attention_head_dim=8, in_channels=4, out_channels=4, time_embed_dim=2,
+            num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, time_embed_dim=2,
             text_embed_dim=32, num_layers=1, sample_width=2, sample_height=2, sample_frames=9,
+            use_rotary_positional_embeddings=rotary,
         ),
     )  # fmt: skip
 
@@ -109,9 +97,9 @@ def animatediff() -> Any:
     """AnimateDiff: a motion module in Stable Diffusion, with its prompt embeddings `[16, 16]`."""
     from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter, UNet2DConditionModel
 
-    tokenizer = small_tokenizer()
+    tokenizer = clip_tokenizer()
     return AnimateDiffPipeline(
-        vae=_vae(), text_encoder=_clip(tokenizer, 16), tokenizer=tokenizer,
+        vae=vae(), text_encoder=clip_encoder(tokenizer, 16), tokenizer=tokenizer,
         unet=UNet2DConditionModel(
             block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=2, sample_size=16,
             down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
@@ -121,7 +109,7 @@ def animatediff() -> Any:
             block_out_channels=(8, 8), motion_layers_per_block=1, motion_norm_num_groups=2,
             motion_num_attention_heads=2,
         ),
-        scheduler=DDIMScheduler(**_betas(clip_sample=False)), feature_extractor=None, image_encoder=None,
+        scheduler=DDIMScheduler(**betas(clip_sample=False)), feature_extractor=None, image_encoder=None,
     )  # fmt: skip
 
 
@@ -131,14 +119,14 @@ def latte() -> Any:
 
     tokenizer = t5_tokenizer(120)
     return LattePipeline(
-        tokenizer=tokenizer, text_encoder=t5_encoder(tokenizer), vae=_vae(),
+        tokenizer=tokenizer, text_encoder=t5_encoder(tokenizer), vae=vae(),
         transformer=LatteTransformer3DModel(
             sample_size=8, num_layers=1, patch_size=2, attention_head_dim=8, num_attention_heads=3,
             caption_channels=32, in_channels=4, cross_attention_dim=24, out_channels=8, attention_bias=True,
             activation_fn="gelu-approximate", num_embeds_ada_norm=1000, norm_type="ada_norm_single",
             norm_elementwise_affine=False,
         ),
-        scheduler=DDIMScheduler(**_betas(clip_sample=False)),
+        scheduler=DDIMScheduler(**betas(clip_sample=False)),
     )  # fmt: skip
 
 
@@ -146,15 +134,41 @@ def text_to_video_sd() -> Any:
     """The deprecated TextToVideoSDPipeline of ModelScope and Zeroscope: prompt embeddings `[16, 16]`."""
     from diffusers import DDIMScheduler, TextToVideoSDPipeline, UNet3DConditionModel
 
-    tokenizer = small_tokenizer()
+    tokenizer = clip_tokenizer()
     return TextToVideoSDPipeline(
-        vae=_vae(), text_encoder=_clip(tokenizer, 16), tokenizer=tokenizer,
+        vae=vae(), text_encoder=clip_encoder(tokenizer, 16), tokenizer=tokenizer,
         unet=UNet3DConditionModel(
             block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=2, sample_size=16,
             down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"),
             up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"), attention_head_dim=4, cross_attention_dim=16,
         ),
-        scheduler=DDIMScheduler(**_betas(clip_sample=False)),
+        scheduler=DDIMScheduler(**betas(clip_sample=False)),
+    )  # fmt: skip
+
+
+def hunyuan_video() -> Any:
+    """HunyuanVideo 1.5: a chat model's states with their mask, ByT5's of what is to be written, no callback."""
+    import diffusers
+    import transformers
+
+    tokenizer, letters = chat_tokenizer(), transformers.ByT5Tokenizer()
+    reader = transformers.Qwen2_5_VLTextConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
+        num_key_value_heads=2, rope_scaling={"rope_type": "default", "mrope_section": [1, 1, 2]},
+    )  # fmt: skip
+    return diffusers.HunyuanVideo15Pipeline(
+        tokenizer=tokenizer, text_encoder=transformers.Qwen2_5_VLTextModel(reader), tokenizer_2=letters,
+        text_encoder_2=t5_encoder(letters), guider=diffusers.ClassifierFreeGuidance(guidance_scale=6.0),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        vae=diffusers.AutoencoderKLHunyuanVideo15(
+            latent_channels=4, block_out_channels=(16, 16), layers_per_block=1, spatial_compression_ratio=2,
+            temporal_compression_ratio=2,
+        ),
+        transformer=diffusers.HunyuanVideo15Transformer3DModel(
+            in_channels=9, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=1,
+            num_refiner_layers=1, mlp_ratio=1.0, text_embed_dim=16, text_embed_2_dim=32, image_embed_dim=8,
+            rope_axes_dim=(4, 2, 2), target_size=32, task_type="t2v",
+        ),
     )  # fmt: skip
 
 
@@ -166,4 +180,5 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "animatediff": animatediff,
     "latte": latte,
     "text-to-video-sd": text_to_video_sd,
+    "hunyuan-video": hunyuan_video,
 }

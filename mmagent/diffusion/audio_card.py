@@ -9,16 +9,16 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.card import Card, Port, Scalar
+from mmagent.diffusion.audio_wires import GENERATED
 from mmagent.diffusion.card import EMBEDS, card_of
 from mmagent.diffusion.layout import Layout, layout
-from mmagent.diffusion.sound_wires import GENERATED
 from mmagent.errors import ModelError
 
 _PICTURES = ("StableDiffusion", "PixArt", "Flux")
 """How pipelines for pictures are called; with a vocoder they make sounds, and without they do not."""
 
 
-def sound_card(card: Card, settings: Mapping[str, Scalar]) -> Card:
+def audio_card(card: Card, settings: Mapping[str, Scalar]) -> Card:
     """`card` with what the configs of a sound checkpoint say; ModelError if they are those of a generator of pictures."""
     model, revision = str(settings["model"]), str(settings.get("revision") or "")
     found = layout(model, revision=revision)

@@ -1,4 +1,4 @@
-"""Clips by any video pipeline of diffusers: what such pipelines have in common, under the names that each has for it.
+"""Videos by any video pipeline of diffusers: what such pipelines have in common, under the names that each has for it.
 
 Shapes: F frames, H × W pixels.
 """
@@ -13,12 +13,12 @@ from mmagent import checkpoint
 from mmagent.card import Card, Scalar
 from mmagent.context import Context
 from mmagent.diffusion.card import card_of
-from mmagent.diffusion.clip_preview import ClipColours
-from mmagent.diffusion.clip_wires import WAN_TOKENS, as_told, fills
 from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults, encodes
 from mmagent.diffusion.diffuser import Diffuser
+from mmagent.diffusion.latents import encoded
 from mmagent.diffusion.layout import INDEX, layout
 from mmagent.diffusion.tasks import Task
+from mmagent.diffusion.video_wires import WAN_TOKENS, as_told, fills
 from mmagent.errors import MissingExtra, ModelError
 from mmagent.intake.video import FASTEST
 from mmagent.media import Embedding, Image, Video
@@ -53,7 +53,7 @@ def rate_of(pipeline: str, denoiser: Mapping[str, Any], expands: object = False)
     return float(next((rate for name, rate in _RATES.items() if pipeline.startswith(name)), 8))
 
 
-def clip_card(card: Card, settings: Mapping[str, Scalar]) -> Card:
+def video_card(card: Card, settings: Mapping[str, Scalar]) -> Card:
     """`card` with what the configs of a video checkpoint say, see `card_of`; its clips' frames a second, too."""
     model, revision = str(settings.get("config") or settings["model"]), str(settings.get("revision") or "")
     card = card_of(card, settings)
@@ -78,18 +78,17 @@ def clip_card(card: Card, settings: Mapping[str, Scalar]) -> Card:
     )
 
 
-class ClipDiffuser(Diffuser):
-    """A `Diffuser` that makes clips."""
+class VideoDiffuser(Diffuser):
+    """A `Diffuser` that makes videos."""
 
     def load(self) -> None:
-        """Read the weights. ModelError if the pipeline makes no clips."""
+        """Read the weights. ModelError if the pipeline makes no video."""
         super().load()
         known = defaults(self.pipe)
         if not any(name in known for name in FRAMES):
             raise ModelError(f"{self.model} is a {type(self.pipe).__name__}, which makes no video; name one that does")
-        self.look = ClipColours(self.pipe)
 
-    def clip(
+    def video(
         self,
         ctx: Context,
         asked: Conditioning,
@@ -102,7 +101,7 @@ class ClipDiffuser(Diffuser):
         scheduler: str = "",
         **size: int | None,
     ) -> Video:
-        """Make a clip, from a picture where one is given; `fps` is what the family was trained on unless given."""
+        """Make a video, from a picture where one is given; `fps` is what the family was trained on unless given."""
         if frames is not None and frames < 1:
             raise ValueError(f"{self._owner}: frames is 1 or more, not {frames}")
         if fps is not None and not 0 < fps <= FASTEST:
@@ -116,7 +115,7 @@ class ClipDiffuser(Diffuser):
             known = defaults(self.pipe)
             task: Task | None = "image" if image is not None and "image" not in known else None
             if image is None and "image" in known and known["image"] is not None:
-                raise ModelError(f"{type(self.pipe).__name__} makes a clip of a picture; give it one as image")
+                raise ModelError(f"{type(self.pipe).__name__} makes a video of a picture; give it one as image")
             told = as_told(self, asked, guidance, task)
             options = self._options(told, frames, fps)
             if image is not None:
@@ -147,6 +146,21 @@ class ClipDiffuser(Diffuser):
         """What stands for no prompt."""
         return self.encode([""]) if fills(self.pipe) and encodes(self.pipe) else super().null()
 
+    def latents(self, media: Sequence[Video], generator: Any) -> Any:
+        """The latents `[B, C, f, h, w]` of videos, brought to the size of the first and cut to the frames of the shortest.
+
+        Sides are cut to what the network takes, and frames to 1 + n times those of a latent.
+        """
+        import torch
+
+        pipe, vae = self.pipe, self.pipe.vae
+        pace = getattr(pipe, "vae_temporal_compression_ratio", None) or getattr(pipe, "vae_scale_factor_temporal", 1)
+        n_frames = (min(len(video.array) for video in media) - 1) // pace * pace + 1
+        grain = _grain(pipe)
+        size = [max(grain, side // grain * grain) for side in media[0].array.shape[1:3]]
+        pixels = torch.stack([_pixels(video.array[:n_frames], size) for video in media])
+        return encoded(vae, pixels, generator).to(pipe.dtype)
+
     @property
     def rate(self) -> float:
         """Frames a second unless told otherwise."""
@@ -170,7 +184,37 @@ class ClipDiffuser(Diffuser):
                 raise ValueError(f"{type(self.pipe).__name__} is told whole frames a second, 1 or more, not {fps}")
         if "mask_feature" in known and asked.prompt_embeds is not None:
             found["mask_feature"] = False  # Latte would cut by a mask of its own making; see `as_told`
+        if "prompt_embeds_mask_2" in known and asked.prompt_embeds is not None:
+            found |= _nothing_written(self.pipe)
         return found
+
+
+def _nothing_written(pipe: Any) -> dict[str, Any]:
+    """What HunyuanVideo 1.5 gives beside a prompt without quoted words, which it would write into the video."""
+    import torch
+
+    shape, like = (1, pipe.tokenizer_2_max_length), {"device": pipe._execution_device, "dtype": pipe.dtype}
+    states = torch.zeros(*shape, pipe.transformer.config.text_embed_2_dim, **like)
+    return {"prompt_embeds_2": states, "prompt_embeds_mask_2": torch.zeros(*shape, **like)}
+
+
+def _grain(pipe: Any) -> int:
+    """What height and width are multiples of: the VAE's own step, and the patches that a network cuts or halves."""
+    names = ("vae_spatial_compression_ratio", "vae_scale_factor_spatial", "vae_scale_factor")
+    step = next(int(getattr(pipe, name)) for name in names if hasattr(pipe, name))
+    network = getattr(pipe, "transformer", None)
+    patch = network.config.get("patch_size", 1) if network is not None else 8
+    return step * int(patch[-1] if isinstance(patch, list | tuple) else patch)
+
+
+def _pixels(frames: Any, size: list[int]) -> Any:
+    """Frames `[F, h, w, 3]` as `[3, F, H, W]` of the size `[H, W]`, in -1 … 1."""
+    import numpy as np
+    import torch
+    from torch.nn.functional import interpolate
+
+    rows = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float()  # [F, 3, h, w]
+    return interpolate(rows, size=size, mode="bilinear", antialias=True).transpose(0, 1) / 127.5 - 1
 
 
 def _frames(made: Any) -> np.ndarray[Any, np.dtype[Any]]:

@@ -1,15 +1,12 @@
-"""Small sound pipelines of diffusers' real classes with random weights, as `small` has them for pictures.
-
-They make a few hundred samples that mean nothing, in a fraction of a second.
-"""
+"""Small pipelines for sounds of a few hundred samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from mmagent.diffusion.small import _betas, _vae, stable_diffusion
-from mmagent.diffusion.small_video import t5_encoder, t5_tokenizer
+from mmagent.diffusion.small.image import stable_diffusion
+from mmagent.diffusion.small.parts import betas, roberta_tokenizer, t5_encoder, t5_tokenizer, vae
 
 BINS = 16
 """Frequency bins of their spectrograms."""
@@ -26,17 +23,6 @@ def vocoder(rate: int = 16_000) -> Any:
             resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]], normalize_before=False, n_fft=64, initializer_range=0.3,
         )
     )  # fmt: skip
-
-
-def roberta_tokenizer(length: int) -> Any:
-    """A RobertaTokenizer over bytes, filled up to `length` tokens."""
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import RobertaTokenizer
-
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
-    return RobertaTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)}, merges=[], model_max_length=length
-    )
 
 
 def _clap_text(tokenizer: Any, width: int, longest: int) -> dict[str, Any]:
@@ -71,7 +57,7 @@ def audioldm2() -> Any:
         n_embd=16, n_head=2, n_layer=1, n_positions=99, vocab_size=16, max_new_tokens=8, bos_token_id=0, eos_token_id=1
     )
     return diffusers.AudioLDM2Pipeline(
-        vae=_vae(in_channels=1, out_channels=1), text_encoder=transformers.ClapModel(clap), tokenizer=tokenizer,
+        vae=vae(in_channels=1, out_channels=1), text_encoder=transformers.ClapModel(clap), tokenizer=tokenizer,
         text_encoder_2=t5_encoder(words), tokenizer_2=words, language_model=transformers.GPT2LMHeadModel(gpt),
         projection_model=diffusers.AudioLDM2ProjectionModel(
             text_encoder_dim=16, text_encoder_1_dim=32, langauge_model_dim=16
@@ -80,7 +66,7 @@ def audioldm2() -> Any:
         unet=diffusers.AudioLDM2UNet2DConditionModel(
             **_blocks(), cross_attention_dim=((None, 16, 32), (None, 16, 32))
         ),
-        scheduler=diffusers.DDIMScheduler(**_betas(clip_sample=False, set_alpha_to_one=False)), vocoder=vocoder(),
+        scheduler=diffusers.DDIMScheduler(**betas(clip_sample=False, set_alpha_to_one=False)), vocoder=vocoder(),
     )  # fmt: skip
 
 
@@ -92,13 +78,13 @@ def audioldm() -> Any:
     tokenizer = roberta_tokenizer(32)
     config = transformers.ClapTextConfig(**_clap_text(tokenizer, 32, 32))
     return diffusers.AudioLDMPipeline(
-        vae=_vae(in_channels=1, out_channels=1), text_encoder=transformers.ClapTextModelWithProjection(config),
+        vae=vae(in_channels=1, out_channels=1), text_encoder=transformers.ClapTextModelWithProjection(config),
         tokenizer=tokenizer,
         unet=diffusers.UNet2DConditionModel(
             **_blocks(), cross_attention_dim=(8, 16), class_embed_type="simple_projection",
             projection_class_embeddings_input_dim=32, class_embeddings_concat=True,
         ),
-        scheduler=diffusers.DDIMScheduler(**_betas(clip_sample=False, set_alpha_to_one=False)), vocoder=vocoder(),
+        scheduler=diffusers.DDIMScheduler(**betas(clip_sample=False, set_alpha_to_one=False)), vocoder=vocoder(),
     )  # fmt: skip
 
 
@@ -130,7 +116,7 @@ def stable_audio() -> Any:
 def spectrogram() -> Any:
     """Stable Diffusion whose VAE has one channel, the spectrogram's; `save_small` puts a vocoder beside it."""
     pipe = stable_diffusion(sample_size=(32, BINS // 2))
-    pipe.register_modules(vae=_vae(in_channels=1, out_channels=1))
+    pipe.register_modules(vae=vae(in_channels=1, out_channels=1))
     return pipe
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from mmagent import checkpoint
 from mmagent.context import Context
+from mmagent.diffusion.audio_card import embedding_sizes
+from mmagent.diffusion.audio_wires import GENERATED, audio_arguments, encode_audio
 from mmagent.diffusion.card import EMBEDS
 from mmagent.diffusion.conditioning import Conditioning, Encoded, defaults
 from mmagent.diffusion.diffuser import Diffuser
-from mmagent.diffusion.preview import unscaled
-from mmagent.diffusion.sound_card import embedding_sizes
-from mmagent.diffusion.sound_wires import GENERATED, encode_sound, sound_arguments
-from mmagent.errors import ModelError
+from mmagent.diffusion.latents import encoded, unscaled
+from mmagent.diffusion.log_mel import log_mel
+from mmagent.errors import MediaError, ModelError
 from mmagent.media import Audio, Embedding
 
 SECONDS = ("audio_length_in_s", "audio_end_in_s", "duration", "audio_duration", "audio_duration_s")
@@ -27,12 +28,13 @@ SECONDS = ("audio_length_in_s", "audio_end_in_s", "duration", "audio_duration", 
 VOCODER = "vocoder"
 
 
-class SoundDiffuser(Diffuser):
+class AudioDiffuser(Diffuser):
     """A `Diffuser` that makes sounds."""
 
     def load(self) -> None:
         """Read the weights. ModelError if the pipeline makes no sound."""
         super().load()
+        self.preview = None  # nobody sees a sound
         self.vocoder: Any = getattr(self.pipe, VOCODER, None)
         if any(name in defaults(self.pipe) for name in SECONDS):
             _repair(self.pipe)
@@ -73,7 +75,7 @@ class SoundDiffuser(Diffuser):
         """Samples that the vocoder makes of a frame of the spectrogram."""
         return math.prod(self.vocoder.config.upsample_rates)
 
-    def sound(
+    def audio(
         self,
         ctx: Context,
         asked: Conditioning,
@@ -98,7 +100,7 @@ class SoundDiffuser(Diffuser):
             ports = {name: getattr(asked, name) for name in EMBEDS}
             for port, given in {**ports, GENERATED: generated, f"negative_{GENERATED}": negative_generated}.items():
                 self._check(port, given, embedding_sizes(self.layout, port).get("width"))
-            told, embedded = sound_arguments(self, asked, options.get("guidance"), generated, negative_generated)
+            told, embedded = audio_arguments(self, asked, options.get("guidance"), generated, negative_generated)
             embedded[next(name for name in SECONDS if name in known)] = seconds
             made = self.run(ctx, told, output_type="np", **embedded, **options)
             return Audio(_samples(made.audios[0]), self.rate)
@@ -123,7 +125,55 @@ class SoundDiffuser(Diffuser):
     def encode(self, texts: Sequence[str]) -> Encoded:
         """What the pipeline's own text encoders make of texts; one vector `[B, 1, D]` of AudioLDM's."""
         with self.lock:
-            return super().encode(texts) if self.paints else encode_sound(self.pipe, texts)
+            return super().encode(texts) if self.paints else encode_audio(self.pipe, texts)
+
+    def null(self) -> Encoded:
+        """What stands for no prompt: of spectrograms, the pipeline's own; of Stable Audio, states that do not count."""
+        import torch
+
+        if self.paints:
+            return super().null()
+        empty = self.encode([""])
+        if type(self.pipe).__name__ != "StableAudioPipeline":
+            return empty
+        return Encoded(torch.zeros_like(empty.states), torch.zeros(empty.states.shape[:2], dtype=torch.bool))
+
+    def latents(self, media: Sequence[Audio], generator: Any) -> Any:
+        """The latents of sounds at the checkpoint's rate, `[B, C, t, m]` of their spectrograms or `[B, C, t]` of waveforms.
+
+        Of spectrograms of unlike lengths as much is taken as the shortest has; waveforms are filled up with silence, or
+        cut, to the one length that the network makes. MediaError if one has another rate, or none of them lasts.
+        """
+        import numpy as np
+        import torch
+
+        for audio in media:
+            if audio.rate != self.rate:
+                raise MediaError(
+                    f"this generator makes sounds at {self.rate} Hz, and one of {audio.rate} was given; resample it"
+                )
+        vae = self.pipe.vae
+        if self.vocoder is None:
+            length = self.layout.denoiser["sample_size"] * vae.hop_length
+            waves = [_wave(audio, length, vae.config.audio_channels) for audio in media]
+            return encoded(vae, torch.from_numpy(np.stack(waves)), generator).to(self.pipe.dtype)
+        mels = [log_mel(audio, self.vocoder.config) for audio in media]
+        step = self.layout.multiple
+        n_frames = min(len(mel) for mel in mels) // step * step
+        if not n_frames:
+            raise MediaError(f"a sound to train towards has {step * self.hop} samples or more")
+        pictures = torch.from_numpy(np.stack([mel[:n_frames] for mel in mels]))[:, None]  # [B, 1, T, M]
+        return encoded(vae, pictures, generator).to(self.pipe.dtype)
+
+
+def _wave(audio: Audio, length: int, n_channels: int) -> Any:
+    """The samples `[n_channels, length]` of a sound: one channel goes to all, several become one as their mean."""
+    import numpy as np
+
+    samples = audio.array[:length].T  # [C, N]
+    if len(samples) != n_channels:
+        samples = np.repeat(samples.mean(axis=0, keepdims=True), n_channels, axis=0)
+    return np.pad(samples, ((0, 0), (0, length - samples.shape[1])))
 
 
 def _repair(pipe: Any) -> None:

@@ -23,7 +23,7 @@ GENERATED = "generated_prompt_embeds"
 _FAMILIES = ("AudioLDM", "MusicLDM", "StableAudioPipeline")
 
 
-def encode_sound(pipe: Any, texts: Sequence[str]) -> Encoded:
+def encode_audio(pipe: Any, texts: Sequence[str]) -> Encoded:
     """What a pipeline's text encoder makes of texts, as it takes it back: states `[B, L, D]` with mask, or `[B, 1, D]`."""
     import torch
 
@@ -69,7 +69,7 @@ def generated_states(pipe: Any, states: torch.Tensor, mask: torch.Tensor) -> tor
     return made
 
 
-def sound_arguments(
+def audio_arguments(
     diffuser: Diffuser,
     asked: Conditioning,
     guidance: float | None,
