@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mmagent.agent import Agent
 from mmagent.conversation import Message, Policy
 from mmagent.errors import ConversationError, FetchError, ModelError, NodeFailed, RegistryError, RouteError, RunError
 from mmagent.evaluation.prediction import Journal, Part, Prediction, Setting
@@ -15,6 +15,9 @@ from mmagent.intake import Limits
 from mmagent.media import Media, Text
 from mmagent.reply import PartError, Reply
 from mmagent.training.data import BadRecord, BadRecords, Source
+
+if TYPE_CHECKING:
+    from mmagent.agent import Agent
 
 Progress = Callable[[int, int], None]
 """Told after each record: how many are done, of how many."""
