@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import Annotated, cast
 
 from mmagent import Card, Constraint, Context, Embedding, Speech, Text, Tool
-from mmagent.checkpoint import config, digest, locate
+from mmagent.checkpoint import Dtype, array, config, described, locate
 from mmagent.errors import MediaError
+from mmagent.tool import Scalar
 
 from .draws import Watch
 from .families import FAMILIES, Asked, kind_of, rate_of
 from .pieces import pieces
 from .voices import voice_files
 
-Scalar = str | int | float | bool | None
 SPEAKERS = "speecht5.speaker"
 """The space of SpeechT5's speaker vectors, of which the network that made them (an x-vector) has no name here."""
 
@@ -31,45 +31,45 @@ class TextToSpeech(
     `model` is a folder or hub id of SpeechT5, VITS (MMS) or Bark; SpeechT5 also needs its `vocoder`, and a voice: a
     vector at `speaker`, or a file of one in `voice`. For VITS `voice` is the speaker's number, for Bark the name of
     a preset beside the weights or an `.npz` file of one. `speed` 1 is the voice's own pace; VITS alone can change it.
-    What is random comes from the seed. `pickle` allows weights that have to be unpickled.
+    What is random comes from the seed. `pickle` allows weights that have to be unpickled; `device` and `dtype` are
+    where the model runs, and in which precision.
     """
 
     def __init__(
-        self, model: str, vocoder: str | None = None, voice: str = "", pickle: bool = False, revision: str = ""
+        self,
+        model: str,
+        vocoder: str | None = None,
+        voice: str = "",
+        pickle: bool = False,
+        revision: str = "",
+        device: str = "cpu",
+        dtype: Dtype = "auto",
     ) -> None:
-        self.asked = Asked(model, vocoder, voice, pickle, revision)
+        self.asked = Asked(model, vocoder, voice, pickle, revision, device, dtype)
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         asked = cast("TextToSpeech", cls.make(settings)).asked
-        inputs, made = cls.card.inputs, dict(cls.card.outputs[0].constraints)
+        inputs, rate = cls.card.inputs, None
         shape = config(asked.model, revision=asked.revision)
         if shape is not None:
             kind = kind_of(shape, asked)
             rate = rate_of(kind, shape, config(asked.vocoder) if asked.vocoder else None)
-            made |= {"rate": rate} if rate else {}
             if kind == "speecht5":
                 text, speaker = inputs
                 wanted = {**speaker.constraints, "width": int(shape.get("speaker_embedding_dim", 512))}
                 inputs = (text, replace(speaker, constraints=wanted))
-        parts = [digest(asked.model, revision=asked.revision)]
-        parts += [digest(asked.vocoder)] if asked.vocoder else []
-        parts += [digest(str(path)) for path in voice_files(asked.voice, asked.model, asked.revision)]
-        weights = "+".join(parts) if all(parts) else ""
-        return replace(
-            cls.card,
-            inputs=inputs,
-            outputs=(replace(cls.card.outputs[0], constraints=made),),
-            weights=weights,
-            cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
-        )
+        beside = [asked.vocoder] if asked.vocoder else []
+        beside += [str(path) for path in voice_files(asked.voice, asked.model, asked.revision)]
+        card = replace(cls.card, inputs=inputs)
+        return described(card, (asked.model, asked.revision), *((path, "") for path in beside), made={"rate": rate})
 
     def load(self) -> None:
         asked = self.asked
         locate(asked.model, revision=asked.revision)  # downloads it, so that its config tells what it is
         kind = kind_of(config(asked.model, revision=asked.revision) or {}, asked)
         self._voice = FAMILIES[kind](asked)
-        self._watch = Watch(self._voice.watched)
+        self._watch = Watch(self._voice.watched, self._voice.device)
 
     def unload(self) -> None:
         del self._voice, self._watch
@@ -93,7 +93,7 @@ class TextToSpeech(
             for call.index, ids in enumerate(parts):
                 call.tell()
                 with torch.inference_mode(), call.draws:
-                    samples = self._voice.say(torch.tensor([ids]), speaker, speed)  # [T]
-                said.append(samples.reshape(-1).float().numpy())
+                    samples = self._voice.say(torch.tensor([ids], device=self._voice.device), speaker, speed)  # [T]
+                said.append(array(samples.reshape(-1)))
                 ctx.preview(Speech(said[-1], self._voice.rate))
         return Speech(np.concatenate(said), self._voice.rate)

@@ -40,7 +40,8 @@ class Watch:
     A mode of torch looks at every function, which takes time; while a watched module runs it is left.
     """
 
-    def __init__(self, modules: Iterable[Any]) -> None:
+    def __init__(self, modules: Iterable[Any], device: Any) -> None:
+        self._device = device
         self._running: ContextVar[Call | None] = ContextVar("running", default=None)
         for module in modules:
             module.register_forward_pre_hook(self._before)
@@ -51,7 +52,7 @@ class Watch:
         """A call of this thread: the watched modules look at it while it lasts, and `draws` draws from its seed."""
         import torch
 
-        call = Call(ctx, _mode()(torch.Generator().manual_seed(ctx.seed)), n_parts)
+        call = Call(ctx, _mode()(torch.Generator(self._device).manual_seed(ctx.seed)), n_parts)
         token = self._running.set(call)
         try:
             yield call

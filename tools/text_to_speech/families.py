@@ -6,11 +6,11 @@ Shapes: L tokens, T samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from mmagent import Embedding
-from mmagent.checkpoint import load_part, load_pretrained
+from mmagent.checkpoint import Dtype, given, load_part, load_pretrained
 from mmagent.errors import MediaError, ModelError
 
 from .voices import preset, vector
@@ -25,13 +25,16 @@ class Asked:
     voice: str = ""
     pickle: bool = False
     revision: str = ""
+    device: str = "cpu"
+    dtype: Dtype = "auto"
 
 
 class Voice(Protocol):
-    """A loaded family: how it reads a text as ids, how it says them, and which of its modules draw no random numbers."""
+    """A loaded family: how it reads a text as ids, how it says them on its device, and what draws no random numbers."""
 
     rate: int
     longest: int
+    device: Any
     watched: Sequence[Any]
 
     def check(self, speaker: Embedding | None, speed: float) -> None: ...
@@ -43,11 +46,9 @@ class SpeechT5:
     """Ao et al. 2022, arXiv:2110.07205: frames of a mel spectrum one after another, then HiFi-GAN."""
 
     def __init__(self, asked: Asked) -> None:
-        self._network = load_pretrained(
-            "SpeechT5ForTextToSpeech", asked.model, pickle=asked.pickle, revision=asked.revision
-        )
-        self._vocoder = load_pretrained("SpeechT5HifiGan", str(asked.vocoder), pickle=asked.pickle)
-        self._tokens = _tokenizer(asked)
+        self._network = _network("SpeechT5ForTextToSpeech", asked)
+        self._vocoder = _network("SpeechT5HifiGan", replace(asked, model=str(asked.vocoder), revision=""))
+        self._tokens, self.device = _tokenizer(asked), self._network.device
         shape = self._network.config
         self.rate = int(self._vocoder.config.sampling_rate)
         # A text may take 20 frames a token, and neither its places nor those of the frames may run out.
@@ -71,8 +72,10 @@ class SpeechT5:
     def say(self, ids: Any, speaker: Embedding | None, speed: float) -> Any:
         import torch
 
-        vector = self._own if speaker is None else torch.tensor(speaker.array)
-        return self._network.generate_speech(ids, vector, attention_mask=torch.ones_like(ids), vocoder=self._vocoder)
+        vector = given({"speaker": self._own if speaker is None else torch.tensor(speaker.array)}, self._network)
+        return self._network.generate_speech(
+            ids, vector["speaker"], attention_mask=torch.ones_like(ids), vocoder=self._vocoder
+        )
 
 
 class Vits:
@@ -81,8 +84,8 @@ class Vits:
     longest = 1000  # nothing limits it but memory
 
     def __init__(self, asked: Asked) -> None:
-        self._network = load_pretrained("VitsModel", asked.model, pickle=asked.pickle, revision=asked.revision)
-        self._tokens = _tokenizer(asked)
+        self._network = _network("VitsModel", asked)
+        self._tokens, self.device = _tokenizer(asked), self._network.device
         for needed, library in (("is_uroman", "uroman"), ("phonemize", "phonemizer")):
             if getattr(self._tokens, needed, False) and not _installed(library):
                 raise ModelError(f"{asked.model} reads its text through {library}: pip install {library}")
@@ -124,15 +127,16 @@ class Bark:
     longest = 60  # it can speak for about 15 s at once
 
     def __init__(self, asked: Asked) -> None:
-        self._network = load_pretrained("BarkModel", asked.model, pickle=asked.pickle, revision=asked.revision)
-        self._tokens = _tokenizer(asked)
+        self._network = _network("BarkModel", asked)
+        self._tokens, self.device = _tokenizer(asked), self._network.device
         stages = self._network.generation_config
         if not isinstance(getattr(stages, "semantic_config", None), dict):
             raise ModelError(f"{asked.model} holds no generation_config.json of Bark; download it beside the weights")
         self.rate, self._model = int(stages.sample_rate), asked.model
         self._places = int(stages.semantic_config.get("max_input_semantic_length", 256))
         self.longest = min(self.longest, self._places)
-        self._preset = preset(asked.voice, asked.model, asked.revision)
+        found = preset(asked.voice, asked.model, asked.revision)
+        self._preset = None if found is None else given(found, self._network)
         parts = self._network.semantic, self._network.coarse_acoustics, self._network.fine_acoustics
         self.watched: Sequence[Any] = [
             *(layer for part in parts for layer in part.layers),
@@ -158,6 +162,12 @@ class Bark:
 
 
 FAMILIES: Mapping[str, Callable[[Asked], Voice]] = {"speecht5": SpeechT5, "vits": Vits, "bark": Bark}
+
+
+def _network(kind: str, asked: Asked) -> Any:
+    return load_pretrained(
+        kind, asked.model, pickle=asked.pickle, revision=asked.revision, device=asked.device, dtype=asked.dtype
+    )
 
 
 def _tokenizer(asked: Asked) -> Any:

@@ -11,14 +11,13 @@ from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 from mmagent import Card, Constraint, Context, Speech, Text, Tool
-from mmagent.checkpoint import digest, locate
+from mmagent.checkpoint import Dtype, described, itemsize, locate
 from mmagent.errors import MediaError, Offline
+from mmagent.tool import Scalar
 
-from .account import RATE, Account, Ask, hint, subtitles
+from .account import RATE, Account, Ask, How, hint, subtitles
 from .backends import NEEDS, check, chosen, listener
 from .checkpoints import code_of, look, tag_of
-
-Scalar = str | int | float | bool | None
 
 SECONDS = 1e-8  # a parameter, for up to 30 s of speech on two cores
 SILENT = 1e-3  # the loudest sample of what holds no speech: -60 dB of full scale
@@ -47,7 +46,8 @@ class Whisper(
     empty to have it detected. `timestamps` gives subtitles too, in WebVTT: a cue a segment, or a word. `beam_size` 1
     and `temperature` 0 decode greedily; a higher temperature draws from the call's seed, which faster-whisper cannot.
     `vad` passes over what is no speech; only faster-whisper can. `prompt` is text that might have come before: names
-    and spellings to expect. Silence gives an empty text.
+    and spellings to expect. Silence gives an empty text. `device` and `dtype` are
+    where the model runs, and in which precision; by faster-whisper `auto` is the one that it was converted to.
     """
 
     def __init__(
@@ -56,8 +56,11 @@ class Whisper(
         backend: Literal["auto", "faster-whisper", "openai-whisper", "transformers"] = "auto",
         pickle: bool = False,
         revision: str = "",
+        device: str = "cpu",
+        dtype: Dtype = "auto",
     ) -> None:
         self.model, self.backend, self.pickle, self.revision = model, backend, pickle, revision
+        self.device, self.dtype = device, dtype
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
@@ -68,19 +71,25 @@ class Whisper(
             return cls.card  # known once it is downloaded
         backend = chosen(found, str(settings["backend"]))
         check(found, backend, settings)
-        return replace(
+        size = itemsize(str(settings["device"]), str(settings["dtype"]))
+        card = described(
             cls.card,
-            needs=NEEDS[backend],
-            weights=digest(model, revision=revision),
+            (model, revision),
+            made={},
             cost=found.n_parameters * SECONDS,
-            memory=4 * found.n_parameters + 200_000_000,
+            memory=size * found.n_parameters + 200_000_000,
+        )
+        return replace(
+            card,
+            needs=NEEDS[backend],
             concurrency="reentrant" if backend == "faster-whisper" else "exclusive",
         )
 
     def load(self) -> None:
         self._found = look(locate(self.model, revision=self.revision))
         self._backend = chosen(self._found, self.backend)
-        self._listener = listener(self._found, self._backend, self.pickle, self.card.name)
+        how = How(self.pickle, self.device, self.dtype)
+        self._listener = listener(self._found, self._backend, how, self.card.name)
 
     def unload(self) -> None:
         del self._found, self._backend, self._listener

@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from mmagent import Context
+from mmagent.checkpoint import Dtype
 
 RATE = 16_000
 SHORTEST = 0.001  # seconds: WebVTT has no cue that ends where it begins, and words may
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a checkpoint is loaded: whether it may be unpickled, where it runs, and in which precision."""
+
+    pickle: bool
+    device: str
+    dtype: Dtype
 
 
 @dataclass(frozen=True, slots=True)

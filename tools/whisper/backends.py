@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mmagent.errors import MissingExtra, ModelError, RegistryError
 
-from .account import Listener
+from .account import How, Listener
 from .checkpoints import Checkpoint, Format, code_of, tag_of
 
 Backend = Literal["faster-whisper", "openai-whisper", "transformers"]
@@ -48,7 +48,7 @@ def chosen(found: Checkpoint, backend: str) -> Backend:
     return backend
 
 
-def listener(found: Checkpoint, backend: Backend, pickle: bool, owner: str) -> Listener:
+def listener(found: Checkpoint, backend: Backend, how: How, owner: str) -> Listener:
     """The checkpoint loaded by that library; the error gives the one command that installs it."""
     if not _installed(backend):
         if backend == "openai-whisper":
@@ -59,14 +59,14 @@ def listener(found: Checkpoint, backend: Backend, pickle: bool, owner: str) -> L
     if backend == "faster-whisper":
         from .by_faster_whisper import FasterWhisper
 
-        return FasterWhisper(found)
+        return FasterWhisper(found, how)
     if backend == "openai-whisper":
         from .by_openai_whisper import OpenAIWhisper
 
-        return OpenAIWhisper(found, pickle)
+        return OpenAIWhisper(found, how)
     from .by_transformers import Transformers
 
-    return Transformers(found, pickle)
+    return Transformers(found, how)
 
 
 def _installed(backend: Backend) -> bool:

@@ -9,14 +9,14 @@ from typing import Any
 from mmagent.checkpoint import loading
 from mmagent.errors import ModelError
 
-from .account import Account, Ask, Piece
+from .account import Account, Ask, How, Piece
 from .checkpoints import Checkpoint
 
 
 class FasterWhisper:
     """A loaded checkpoint; calls at once share it, since each has a decoder state of its own."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, how: How) -> None:
         import ctranslate2
         from faster_whisper import WhisperModel
 
@@ -29,8 +29,14 @@ class FasterWhisper:
             level = ctranslate2.get_log_level()
             ctranslate2.set_log_level(logging.ERROR)  # float16 becomes float32 on a CPU, which it warns of
             try:
-                # 0 threads: as OMP_NUM_THREADS says
-                self._model = WhisperModel(str(checkpoint.path), device="cpu", cpu_threads=0)
+                device, _, number = how.device.partition(":")
+                self._model = WhisperModel(
+                    str(checkpoint.path),
+                    device=device,
+                    device_index=int(number or 0),
+                    compute_type="default" if how.dtype == "auto" else how.dtype,
+                    cpu_threads=0,  # as OMP_NUM_THREADS says
+                )
             except (RuntimeError, ValueError) as error:
                 raise ModelError(
                     f"{checkpoint.path} cannot be loaded by faster-whisper: {error}; download or convert it again"

@@ -6,7 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from .account import Account, Ask, Piece
+from mmagent.checkpoint import placement
+from mmagent.errors import ModelError
+
+from .account import Account, Ask, How, Piece
 from .checkpoints import Checkpoint
 from .naming import read, to_openai, torn
 from .turns import drawing, turn
@@ -15,16 +18,20 @@ from .turns import drawing, turn
 class OpenAIWhisper:
     """A loaded checkpoint for one call at a time: the library keeps its cache in hooks on the model."""
 
-    def __init__(self, checkpoint: Checkpoint, pickle: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, how: How) -> None:
         import whisper
 
-        dims, state = read(checkpoint, pickle)
+        if how.dtype == "bfloat16":
+            raise ModelError("openai-whisper computes in float32 or float16; set dtype to one of them, or to auto")
+        where = placement(how.device, how.dtype, f"model {checkpoint.path}")
+        dims, state = read(checkpoint, how.pickle)
         model = whisper.model.Whisper(whisper.model.ModelDimensions(**dims))
         try:
             model.load_state_dict(to_openai(state) if checkpoint.format == "transformers" else state)
         except RuntimeError as error:
             raise torn(checkpoint, error) from error
-        self._model = model.eval().requires_grad_(False)
+        self._model = model.to(where.device).eval().requires_grad_(False)
+        self._half = where.dtype.itemsize == 2  # its own float16, which it makes of the weights as it runs
 
     def hear(self, samples: Any, ask: Ask, account: Account) -> None:
         # To time words the library switches a class, and with it every model of the process.
@@ -38,7 +45,7 @@ class OpenAIWhisper:
                 temperature=ask.temperature,
                 initial_prompt=ask.prompt,
                 word_timestamps=ask.words,
-                fp16=False,
+                fp16=self._half,
             )
         account.language = found["language"]
         for piece in found["segments"]:

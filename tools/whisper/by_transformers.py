@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmagent.checkpoint import load_part, load_pretrained, loading
+from mmagent.checkpoint import given, load_part, load_pretrained, loading, placement
 from mmagent.errors import ModelError
 
-from .account import RATE, Account, Ask, Piece
+from .account import RATE, Account, Ask, How, Piece
 from .checkpoints import Checkpoint, dims_of
 from .naming import config_fields, generation_fields, read, to_transformers, torn
 from .turns import drawing
@@ -23,17 +23,20 @@ SPACELESS = ("zh", "ja", "th", "lo", "my", "yue")
 class Transformers:
     """A loaded checkpoint for one call at a time: for the times of words the model is switched to another attention."""
 
-    def __init__(self, checkpoint: Checkpoint, pickle: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, how: How) -> None:
         import transformers
 
         path = str(checkpoint.path)
         if checkpoint.format == "transformers":
-            self._model = load_pretrained("WhisperForConditionalGeneration", path, pickle=pickle)
+            self._model = load_pretrained(
+                "WhisperForConditionalGeneration", path, pickle=how.pickle, device=how.device, dtype=how.dtype
+            )
             self._tokens = load_part("WhisperTokenizer", path).backend_tokenizer
             self._features = load_part("WhisperFeatureExtractor", path)
         else:
-            dims, state = read(checkpoint, pickle)
-            self._model = _converted(checkpoint, dims, state)
+            dims, state = read(checkpoint, how.pickle)
+            where = placement(how.device, how.dtype, f"model {path}")
+            self._model = _converted(checkpoint, dims, state).to(*where)
             self._tokens = _tokens(checkpoint)
             self._features = transformers.WhisperFeatureExtractor(feature_size=dims["n_mels"])
         _tell(self._model)
@@ -53,12 +56,12 @@ class Transformers:
             account.language = ask.language or self._detect(samples)
             chosen = {"language": account.language, "task": ask.task}
         if ask.prompt:
-            chosen["prompt_ids"] = torch.tensor(self._prompt(ask.prompt))
+            chosen["prompt_ids"] = torch.tensor(self._prompt(ask.prompt), device=model.device)
         attention = model.config._attn_implementation
         try:
             with torch.inference_mode(), drawing(ask, account):
                 found = model.generate(
-                    **inputs,
+                    **given(inputs, model),
                     **chosen,
                     return_timestamps=True,
                     return_segments=True,
@@ -80,8 +83,8 @@ class Transformers:
 
     def _detect(self, samples: Any) -> str:
         """The language spoken in the first 30 s, which are filled up with silence."""
-        first = self._features(samples, sampling_rate=RATE, return_tensors="pt").input_features  # [1, M, 3000]
-        found = int(self._model.detect_language(first)[0])
+        first = given(self._features(samples, sampling_rate=RATE, return_tensors="pt"), self._model)
+        found = int(self._model.detect_language(first["input_features"])[0])  # of [1, M, 3000]
         codes = self._model.generation_config.lang_to_id
         return next(str(code).strip("<|>") for code, number in codes.items() if number == found)
 
@@ -129,7 +132,7 @@ def _watch(account: Account) -> Any:
     class Watch(StoppingCriteria):  # type: ignore[misc]  # the library has no types
         def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
             account.ctx.check()
-            return torch.zeros(len(input_ids), dtype=torch.bool)
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
     return Watch()
 

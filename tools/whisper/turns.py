@@ -30,6 +30,6 @@ def drawing(ask: Ask, account: Account) -> Iterator[None]:
     if ask.temperature == 0:
         yield
         return
-    with turn(account), torch.random.fork_rng(devices=[]):
+    with turn(account), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(ask.seed)
         yield

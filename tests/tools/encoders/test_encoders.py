@@ -15,6 +15,7 @@ from mmagent.conformance import check as conform
 from mmagent.errors import ModelError
 from mmagent.registry import registry
 from tests.tools.encoders.checkpoints import Folders, card_of, fresh, loaded, pickled, threads
+from tests.tools.encoders.families import torch
 
 if TYPE_CHECKING:
     from tests.tools.conftest import Listener
@@ -149,3 +150,25 @@ def test_a_processor_is_left_free(folders: Folders, ctx: Listener, name: str) ->
     tool = loaded(name, model=str(folders(OWN[name])))
     model = tool._network if hasattr(tool, "_network") else getattr(tool._tower, "tower", tool._tower).model
     assert threads(model, lambda: run(tool, ctx)) == {2}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_it_runs_in_the_precision_asked_for_and_gives_float32(folders: Folders, ctx: Listener, name: str) -> None:
+    asked = {"model": str(folders(OWN[name]))}
+    full, half = loaded(name, **asked), loaded(name, **asked, dtype="bfloat16")
+    network = half._network if hasattr(half, "_network") else getattr(half._tower, "tower", half._tower).model
+    assert {str(item.dtype) for item in network.parameters()} == {"torch.bfloat16"}
+    made, exact = run(half, ctx), run(full, ctx)
+    assert made.array.dtype == np.float32
+    assert not np.array_equal(made.array, exact.array)
+    assert np.corrcoef(made.array.ravel(), exact.array.ravel())[0, 1] > 0.9
+    assert card_of(name, **asked, dtype="bfloat16").memory * 2 == pytest.approx(card_of(name, **asked).memory)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "meta", "toaster"])
+def test_a_device_that_is_not_here_is_an_error_of_the_model(folders: Folders, device: str) -> None:
+    if device in ("cuda", "mps") and getattr(torch, device).is_available():
+        pytest.skip(f"{device} is here")
+    for name in GIVEN:
+        with pytest.raises(ModelError, match=f"there is no device {device} here .*; set device to cpu, or to auto"):
+            fresh(name, model=str(folders(OWN[name])), device=device)
