@@ -95,3 +95,12 @@ def pictures(seed: int, n: int, *, tested: bool = False) -> torch.Tensor:
             arrays.append(scenes.render(scenes.draw(random, allowed=allowed)))
     stacked = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
     return stacked.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+
+
+def scaling_factor(vae: Any, n: int = 512) -> float:
+    """What brings the latents of the world's pictures to a standard deviation of 1."""
+    import torch
+
+    with torch.no_grad():
+        latents = vae.eval().encode(pictures(0, n)).latent_dist.mode()  # [n, 4, 16, 16]
+    return round(1 / float(latents.std()), 5)
