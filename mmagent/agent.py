@@ -25,6 +25,7 @@ from mmagent.model import as_reasoner
 from mmagent.replay import changed
 from mmagent.reply import Reply
 from mmagent.router import Choice
+from mmagent.step import with_own_tools
 from mmagent.tool import ToolType
 from mmagent.turn import Turn
 
@@ -162,8 +163,9 @@ class Agent:
         step = turn.compile()
         cards = [node.card for node in step.plan.checked.nodes]
         forced = [name for modality in turn.policy.force for name in step.makes[modality].path]
+        library = with_own_tools(self.library, self.reasoner)
         projectors = {card.name: card for card in self.reasoner.projectors}
-        cards += [projectors.get(name) or self.library.card(name) for name in forced]
+        cards += [projectors.get(name) or library.card(name) for name in forced]
         return TurnPlan(step.plan.checked, step.makes, step.refused, forecast(cards, memory=self.reasoner.memory))
 
     def replay(self, trace: Trace, media: Mapping[str, Media], change: Mapping[str, Any]) -> Reply:

@@ -5,7 +5,7 @@ It knows media; it knows no tokenizer, tool or graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Literal
@@ -56,6 +56,11 @@ class MediaSegment:
     media: Media
     words: str | None = None
     seen: Embedding | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing was made of the medium yet."""
+        return self.words is None and self.seen is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +167,37 @@ class Conversation(Media, modality="conversation"):
         rest = list(words)
 
         def fill(segment: Segment) -> Segment:
-            if not isinstance(segment, MediaSegment) or segment.words is not None or not rest:
+            if not isinstance(segment, MediaSegment) or not segment.bare or not rest:
                 return segment
             return replace(segment, words=rest.pop(0))
 
-        filled = [replace(item, segments=tuple(fill(segment) for segment in item.segments)) for item in self.messages]
+        filled = self._each(fill)
         if rest:
             raise ConversationError(
                 f"{len(words)} descriptions were given for {len(words) - len(rest)} media without one"
             )
-        return Conversation(filled)
+        return filled
+
+    def with_seen(self, modality: str, states: Sequence[Embedding]) -> Conversation:
+        """The same with an encoder's states put, in order, at the media of that modality that have neither states
+        nor words yet; as many of each, or an error."""
+        rest = list(states)
+
+        def fill(segment: Segment) -> Segment:
+            bare = isinstance(segment, MediaSegment) and segment.bare and segment.media.modality == modality
+            return (
+                replace(segment, seen=rest.pop(0)) if isinstance(segment, MediaSegment) and bare and rest else segment
+            )
+
+        filled = self._each(fill)
+        if rest:
+            raise ConversationError(f"{len(states)} encodings were given for {len(states) - len(rest)} {modality}")
+        return filled
+
+    def _each(self, fill: Callable[[Segment], Segment]) -> Conversation:
+        return Conversation(
+            [replace(item, segments=tuple(fill(segment) for segment in item.segments)) for item in self.messages]
+        )
 
 
 def _identity(segment: Segment) -> str:
@@ -229,7 +255,8 @@ class Policy:
     `max_tokens` bounds the reply's tokens, captions among them, and `max_spans` its spans. `max_caption` bounds the
     tokens of a caption that describes what is made; words to be spoken are as long as the reply's own sentences.
     `budget` is the most seconds that the tools of one part may be expected to take. `lossy` allows lossy
-    converters. `seed` makes the reply repeatable. `temperature` 0 is greedy.
+    converters. `wire` is `embedding` where a projector is trained; `text` has everything made from captions. `seed`
+    makes the reply repeatable. `temperature` 0 is greedy.
     """
 
     force: tuple[str, ...] = ()
@@ -237,6 +264,7 @@ class Policy:
     most: tuple[tuple[str, int], ...] = ()
     budget: float | None = None
     lossy: bool = True
+    wire: Literal["embedding", "text"] = "embedding"
     max_tokens: int = 128
     max_caption: int = 32
     max_spans: int = 4
@@ -267,6 +295,8 @@ class Policy:
             raise ConversationError(
                 "policy limits must be positive: max_tokens and max_caption ≥ 1, max_spans ≥ 0, temperature ≥ 0"
             )
+        if self.wire not in ("embedding", "text"):
+            raise ConversationError(f"policy wire is 'embedding' or 'text', not {self.wire!r}")
         if self.budget is not None and not 0 <= self.budget < inf:
             raise ConversationError(
                 f"policy budget is seconds, 0 or more, not {self.budget}; leave it out for no bound"

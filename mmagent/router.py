@@ -160,6 +160,8 @@ def _weigh(way: _Way, policy: Policy) -> _Way:
     refused = way.refused
     if not refused and way.lossy and not policy.lossy:
         refused = "it is lossy, and the policy allows no lossy converters"
+    if not refused and way.wire == "embedding" and policy.wire == "text":
+        refused = "the policy has everything made from captions"
     if not refused and policy.budget is not None and way.cost > policy.budget:
         refused = f"it is expected to take {way.cost:g} s, over the budget of {policy.budget:g} s"
     return replace(way, refused=refused)

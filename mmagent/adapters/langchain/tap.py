@@ -24,7 +24,7 @@ from mmagent.conversation import (
     TextDelta,
     Usage,
 )
-from mmagent.model.reasoner import Reasoner
+from mmagent.model.reasoner import Reasoner, Wired
 from mmagent.tool import Context
 
 
@@ -40,6 +40,8 @@ class Tap:
         self.name, self.sees, self.makes = reasoner.name, reasoner.sees, reasoner.makes
         self.projectors, self.needs = reasoner.projectors, reasoner.needs
         self.cost, self.memory = reasoner.cost, reasoner.memory
+        wired = reasoner if isinstance(reasoner, Wired) else None
+        self.encoders, self.tools = (wired.encoders, wired.tools) if wired else ({}, ())
         self.heard: deque[str | Signal] = deque()
         self.estimated = False
         self._usage = UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)

@@ -21,7 +21,7 @@ from mmagent.card import Port
 from mmagent.errors import MediaError, ModelError, RegistryError
 from mmagent.graph.routes import routes
 from mmagent.registry import registry
-from mmagent.step import _to_words
+from mmagent.step.compile import _to_words
 
 if TYPE_CHECKING:
     from tests.tools.conftest import Listener

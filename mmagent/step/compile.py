@@ -19,8 +19,9 @@ from mmagent.graph.routes import routes
 from mmagent.graph.single import port_of
 from mmagent.graph.spec import GraphSpec, NodeSpec
 from mmagent.media import Media, Text
-from mmagent.model.reasoner import Reasoner
+from mmagent.model.reasoner import Reasoner, Wired
 from mmagent.router import Choice, chain, choose, route
+from mmagent.step.sight import composer, seen_port, sight
 from mmagent.tool import Context, FunctionTool, tool
 from mmagent.trace import Candidate
 from mmagent.trace.record import Served
@@ -77,12 +78,6 @@ def in_words(media: Media, texts: list[Text] | None = None) -> Text:
     return Text(found or f"{media.modality} that no tool can put into words ({facts})")
 
 
-@tool(name="turn-compose.v1", inline=True)
-def compose(conversation: Conversation, words: list[Text]) -> Conversation:
-    """The conversation with words at the media that the reasoner cannot see."""
-    return conversation.with_words([text.text for text in words])
-
-
 def compile_step(
     conversation: Conversation, reasoner: Reasoner, policy: Policy, library: Library, swaps: Swaps | None = None
 ) -> CompiledStep:
@@ -91,26 +86,28 @@ def compile_step(
     ConversationError if the policy forces what cannot be made; GraphError if a tool that was swapped in does not
     fit.
     """
+    library = with_own_tools(library, reasoner)
     cards = callable_cards(library)
-    unseen = [
-        item.media
-        for item in _segments(conversation)
-        if item.words is None and item.media.modality not in reasoner.sees
-    ]
+    eyes = sight(reasoner, library)
     inputs: dict[str, Media] = {"conversation": conversation}
     nodes: dict[str, NodeSpec] = {}
-    for number, medium in enumerate(unseen, 1):
+    feeds: dict[str, list[str]] = {}
+    for number, medium in enumerate(_unread(conversation, reasoner), 1):
         inputs[f"input-{number}"] = medium
-        nodes |= _to_words(number, medium, cards)
-    words = tuple(f"words-{number}" for number in range(1, len(unseen) + 1))
-    if words:
-        nodes["compose"] = NodeSpec(compose.card.name, {"conversation": "conversation", "words": words})
-    nodes["answer"] = NodeSpec("turn-answer.v1", {"conversation": "compose" if words else "conversation"})
+        eye = eyes.get(medium.modality)
+        nodes |= eye.nodes(number) if eye else _to_words(number, medium, cards)
+        port, source = (seen_port(medium.modality), eye.source(number)) if eye else ("words", f"words-{number}")
+        feeds.setdefault(port, []).append(source)
+    compose = composer(eyes)
+    if nodes:
+        told = {port: tuple(sources) for port, sources in feeds.items()}
+        nodes["compose"] = NodeSpec(compose.card.name, {"conversation": "conversation", **told})
+    nodes["answer"] = NodeSpec("turn-answer.v1", {"conversation": "compose" if "compose" in nodes else "conversation"})
     graph = GraphSpec(
         name="turn",
         inputs={name: port_of(name, value) for name, value in inputs.items()},
         nodes=nodes,
-        outputs={"text": "answer.text"} | ({"conversation": "compose.conversation"} if words else {}),
+        outputs={"text": "answer.text"} | ({"conversation": "compose.conversation"} if "compose" in nodes else {}),
         lossy=policy.lossy,
     )
     makes, refused = _choices(conversation, reasoner, policy, cards)
@@ -142,6 +139,11 @@ def _choices(
         if name in refused:
             raise ConversationError(f"the policy forces {name}: {refused[name]}")
     return makes, refused
+
+
+def with_own_tools(library: Library, reasoner: Reasoner) -> Library:
+    """The library with the tools that a reasoner brings: its projectors, and generators under its own settings."""
+    return library.extended(*reasoner.tools) if isinstance(reasoner, Wired) else library
 
 
 def callable_cards(library: Library) -> list[Card]:
@@ -190,8 +192,14 @@ def swapped(graph: GraphSpec, swaps: Swaps) -> GraphSpec:
     return replace(graph, nodes={name: change(node) for name, node in graph.nodes.items()})
 
 
-def _segments(conversation: Conversation) -> Iterator[MediaSegment]:
-    return (item for said in conversation for item in said.segments if isinstance(item, MediaSegment))
+def _unread(conversation: Conversation, reasoner: Reasoner) -> Iterator[Media]:
+    """The media that the reasoner can read neither as they are nor by what was made of them before."""
+    encoded = reasoner.encoders if isinstance(reasoner, Wired) else {}
+    for item in (item for said in conversation for item in said.segments):
+        if isinstance(item, MediaSegment) and item.bare:
+            modality = item.media.modality
+            if modality in encoded or modality not in reasoner.sees:
+                yield item.media
 
 
 def refs(conversation: Conversation, first: Sequence[Media] = ()) -> tuple[Media, ...]:
