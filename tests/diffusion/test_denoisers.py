@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from mmagent import Embedding
-from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, Trainable
+from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, Trainable, VideoDiffuser
 from mmagent.diffusion.denoisers import Batch, predicted
 from mmagent.diffusion.noise import is_edm, is_flow, noised
+from mmagent.diffusion.small.video import cogvideox
 from mmagent.errors import ModelError
 from tests.diffusion.diffusion_families import KINDS, SIZES, made, media
 
@@ -117,6 +119,24 @@ def led_back(pattern: Any, clean: torch.Tensor) -> None:
         stepped = scheduler.step(found.target, time, sample)
         told = getattr(stepped, "pred_original_sample", None)
         torch.testing.assert_close(stepped.prev_sample if told is None else told, item, rtol=5e-3, atol=5e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Should have ta>=t0:UserWarning")  # torchsde, of the step to no noise at all
+def test_the_target_of_stable_audios_own_scheduler_is_right_too() -> None:
+    pytest.importorskip("torchsde")
+    import diffusers
+
+    led_back(diffusers.CosineDPMSolverMultistepScheduler(), torch.randn(3, 3, 8, generator=seeded()))
+
+
+def test_the_smallest_cogvideox_is_not_told_where_its_patches_are(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        cogvideox(rotary=False).save_pretrained(tmp_path)
+    plain = VideoDiffuser(str(tmp_path), owner="test.v1")
+    plain.load()
+    target = DenoisingTarget(plain)
+    states, _ = batch(target.condition(["a red cat"]))
+    assert torch.isfinite(target.loss(states, media(plain, 1), generator=seeded()))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -113,6 +113,25 @@ def test_a_pipeline_with_the_older_callback_is_told_of_too(diffuser: Load, liste
     assert len(ctx.previews) == 2
 
 
+def test_a_pipeline_without_a_callback_is_heard_by_its_scheduler(diffuser: Load, direct: Direct, listen: Any) -> None:
+    mine, ctx = diffuser("hunyuan-video"), listen(seed=7)
+    assert not any(mine.takes(name) for name in ("callback", "callback_on_step_end"))
+    told = {"num_frames": 5, "height": 16, "width": 16, "output_type": "np"}
+    ours = mine.run(ctx, CAT, steps=3, **told).frames
+    assert [note[:2] for note in ctx.notes] == [(1, 3), (2, 3), (3, 3)]
+    assert [(view.width, view.height) for view in ctx.previews] == [(8, 8)] * 2
+    theirs = direct("hunyuan-video")(
+        "a red cat", num_inference_steps=3, generator=torch.Generator().manual_seed(7), **told
+    )
+    np.testing.assert_array_equal(ours, theirs.frames)
+    ctx = listen(cancel_at=3)  # the look before the first step, then one after each
+    with pytest.raises(Cancelled):
+        mine.run(ctx, CAT, steps=50, **told)
+    assert len(ctx.notes) == 1
+    plain = mine.run(listen(seed=7), CAT, steps=1, guidance=1.0, **told).frames
+    assert not np.array_equal(plain, mine.run(listen(seed=7), CAT, steps=1, **told).frames), "its guider is told"
+
+
 def test_previews_change_nothing(diffuser: Load, listen: Any) -> None:
     mine = diffuser("stable-diffusion")
     shown = painted(mine, listen(), look=LatentColours(mine.pipe.vae))
@@ -186,6 +205,23 @@ def test_a_scheduler_is_chosen_by_name_for_one_request(diffuser: Load, direct: D
     np.testing.assert_array_equal(usual, painted(mine, listen()))
     with pytest.raises(ModelError, match=r"not scheduled by 'Euler', but by DDIMScheduler or one of DDIM.*EulerDisc"):
         painted(mine, listen(), scheduler="Euler")
+
+
+def test_a_scheduler_that_cannot_take_so_few_steps_says_so(diffuser: Load, listen: Any) -> None:
+    mine = diffuser("stable-diffusion")
+    with pytest.raises(
+        ModelError, match=r"PNDMScheduler cannot take 3 steps \(.*set another number of steps, or another"
+    ):
+        painted(mine, listen(), steps=3, scheduler="PNDMScheduler")
+    assert painted(mine, listen(), steps=4, scheduler="PNDMScheduler").shape == (32, 32, 3)
+
+
+def test_noise_that_a_scheduler_draws_by_itself_is_the_seeds(diffuser: Load, listen: Any) -> None:
+    pytest.importorskip("torchsde")
+    mine, told = diffuser("stable-diffusion"), {"scheduler": "DPMSolverSDEScheduler", "steps": 2}
+    one, same, other = (painted(mine, listen(seed=seed), **told) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
 
 
 def test_what_the_pipeline_does_not_take_is_told(diffuser: Load, listen: Any) -> None:
