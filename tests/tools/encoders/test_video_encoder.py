@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -149,3 +150,102 @@ def test_unloading_gives_the_weights_back(clip: Path, videomae: Path) -> None:
         tool = fresh(TOOL, model=str(folder))
         tool.unload()
         assert not hasattr(tool, "_tower")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Small encoders of whole videos of four frames, by family, as their own classes save them."""
+    root = tmp_path_factory.mktemp("whole")
+    flat = {name: value for name, value in SIGHT.items() if name != "patch_size"}
+    deep = {name: SIGHT[name] for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size")}
+
+    @functools.cache
+    def made(name: str) -> Path:
+        torch.manual_seed(0)
+        model, processor = {
+            "vivit": lambda: (
+                tf.VivitModel(tf.VivitConfig(**flat, num_frames=4, tubelet_size=[2, 8, 8])),
+                tf.VivitImageProcessor(**CROP),
+            ),
+            "timesformer": lambda: (
+                tf.TimesformerModel(tf.TimesformerConfig(**SIGHT, num_frames=4)),
+                tf.VideoMAEImageProcessorPil(**CROP),
+            ),
+            "vjepa2": lambda: (
+                tf.VJEPA2Model(
+                    tf.VJEPA2Config(
+                        **deep, crop_size=16, frames_per_clip=4, pred_hidden_size=8, pred_num_attention_heads=2,
+                        pred_num_hidden_layers=1, mlp_ratio=1,
+                    )
+                ),
+                tf.CLIPImageProcessorPil(**CROP),
+            ),
+        }[name]()  # fmt: skip
+        with torch.no_grad():
+            for item in model.parameters():
+                item.add_(torch.randn_like(item) * 0.1)
+        model.save_pretrained(root / name)
+        processor.save_pretrained(root / name)
+        if name == "vjepa2":  # which is published with its own file; the class that writes it needs torchvision
+            (root / name / "preprocessor_config.json").rename(root / name / "video_preprocessor_config.json")
+        return root / name
+
+    return made
+
+
+def by_library(folder: Path, name: str, video: Video) -> Any:
+    """All states `[1, L, D]` that the library gives of the middle frames of four shares."""
+    frames = [Image(video.array[index]).pil() for index in (1, 3, 5, 7)]
+    if name == "vjepa2":
+        pixels = tf.CLIPImageProcessorPil(**CROP)(frames, return_tensors="pt").pixel_values[None]
+        inputs = {"pixel_values_videos": pixels, "skip_predictor": True}
+    else:
+        inputs = tf.AutoImageProcessor.from_pretrained(folder)(frames, return_tensors="pt")
+    with torch.no_grad():
+        return tf.AutoModel.from_pretrained(folder).eval()(**inputs, output_hidden_states=True)
+
+
+@pytest.mark.parametrize("name", ["vivit", "timesformer", "vjepa2"])
+def test_whole_videos_are_encoded_as_the_library_does_it(whole: Callable[[str], Path], ctx: Any, name: str) -> None:
+    folder, video, prefix = whole(name), movie(8), 0 if name == "vjepa2" else 1
+    out = by_library(folder, name, video)
+    for layer, states in ((-1, out.last_hidden_state[0]), (1, out.hidden_states[1][0])):
+        tubelets = states[prefix:]
+        if name == "timesformer":  # which keeps the frames of one place together: 4 places, 4 frames
+            tubelets = torch.stack([tubelets[place * 4 + frame] for frame in range(4) for place in range(4)])
+        made = {
+            output: loaded(TOOL, model=str(folder), output=output, layer=layer).run(video, ctx)
+            for output in ("patches", "all", *(["cls"] if prefix else []))
+        }
+        np.testing.assert_allclose(made["patches"].array, tubelets.numpy(), atol=1e-5)
+        assert np.array_equal(made["all"].array[prefix:], made["patches"].array)
+        if prefix:
+            np.testing.assert_allclose(made["cls"].array, states[:1].numpy(), atol=1e-5)
+            assert np.array_equal(made["all"].array[:1], made["cls"].array)
+    pooled = loaded(TOOL, model=str(folder), output="pooled").run(video, ctx).array
+    own = out.last_hidden_state[0]
+    np.testing.assert_allclose(pooled, (own[:1] if prefix else own.mean(0, keepdim=True)).numpy(), atol=1e-5)
+    for output in ("patches", "all", "pooled"):
+        (port,) = card_of(TOOL, model=str(folder), output=output).outputs
+        assert loaded(TOOL, model=str(folder), output=output).run(video, ctx).describe() == port.constraints
+
+
+def test_v_jepa_takes_other_numbers_of_frames_in_whole_tubelets(whole: Callable[[str], Path], ctx: Any) -> None:
+    folder = str(whole("vjepa2"))
+    assert len(loaded(TOOL, model=folder, frames=6).run(movie(9), ctx).array) == 3 * 4
+    with pytest.raises(ModelError, match="takes frames in groups of 2; 5 is no whole number of them"):
+        card_of(TOOL, model=folder, frames=5)
+
+
+@pytest.mark.parametrize("frames", [3, None])
+def test_videos_together_give_what_each_gives_alone(
+    clip: Path, videomae: Path, listen: Callable[..., Any], frames: int | None
+) -> None:
+    chosen: dict[str, object] = {"model": str(clip if frames else videomae), "frames": frames}
+    videos, ctx = [movie(n, seed=n) for n in (9, 2, 14)], listen()
+    made = loaded("video-batch-encoder.v1", **chosen).run(videos, ctx, batch=2)
+    assert [note for _, _, note in ctx.notes] == ["video 1 of 3", "video 3 of 3"]
+    for video, found in zip(videos, made, strict=True):
+        alone = loaded(TOOL, **chosen).run(video, listen())
+        np.testing.assert_allclose(found.array, alone.array, atol=1e-5)
+        assert np.array_equal(found.mask, alone.mask)
