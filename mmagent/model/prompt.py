@@ -48,6 +48,7 @@ class Prompter:
     ) -> None:  # fmt: skip
         self._tokens, self._table, self._system, self._context = tokens, table, system, context
         self._echoes, self._length = frozenset(echoes), length
+        self._forced = frozenset(number for row in table for number in row.signals[1:])
 
     def pieces(self, conversation: Conversation, room: int, shots: Sequence[Message] = ()) -> list[Piece]:
         """The prompt, with `room` tokens left for the reply; the oldest turns that do not fit are left out.
@@ -99,16 +100,20 @@ class Prompter:
         """
         head, rest = self._head(list(messages))
         turns, flags = list(head), [[False] * len(turn.pieces) for turn in head]
+        ends = [False] * len(head)
         for message, wanted in zip(rest, targets[len(messages) - len(rest) :], strict=True):
             pieces, learnt = self._learnt(message, wanted)
             turns.append(Turn(message.role, pieces))
             flags.append(learnt)
-        said = list(self._taught(turns, flags))
+            ends.append(bool(wanted) and wanted[-1])
+        said = list(self._taught(turns, flags, ends))
         last = max((at for at, (_, target) in enumerate(said) if target), default=len(said) - 1)
         return Lesson(tuple(piece for piece, _ in said[: last + 1]), tuple(target for _, target in said[: last + 1]))
 
-    def _taught(self, turns: Sequence[Turn], flags: Sequence[Sequence[bool]]) -> Iterator[tuple[Piece, bool]]:
-        """Every piece of the conversation, and whether it is a target; the end of what ends with a target is one."""
+    def _taught(
+        self, turns: Sequence[Turn], flags: Sequence[Sequence[bool]], ends: Sequence[bool]
+    ) -> Iterator[tuple[Piece, bool]]:
+        """Every piece of the conversation, and whether it is a target; the end of a turn that `ends` with one is one."""
         ended = False
         for number, run in self._tokens.runs(turns, generate=False):
             if number is None:
@@ -116,7 +121,7 @@ class Prompter:
                 ended = ended and not run
             else:
                 yield from zip(run, flags[number])
-                ended = bool(flags[number]) and flags[number][-1]
+                ended = bool(flags[number]) and ends[number]
         if ended:  # a transcript without control tokens: what comes next tells that the reply has ended
             yield self._tokens.end, True
 
@@ -130,8 +135,7 @@ class Prompter:
                     f"a {message.role} message has a target that is not the assistant's words or span"
                 )
             pieces += run
-            forced = self._table[segment.modality].k - 1 if isinstance(segment, SpanSegment) else 0
-            flags += [target] * (len(run) - forced) + [False] * forced
+            flags += [target and piece not in self._forced for piece in run]
         return tuple(pieces), flags
 
     def _head(self, messages: list[Spoken]) -> tuple[list[Turn], list[Spoken]]:
