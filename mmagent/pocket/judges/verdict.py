@@ -23,7 +23,7 @@ def verdict(asked: Spec, found: Facts) -> Mapping[str, bool]:
     if isinstance(asked, Scene) and isinstance(found, Seen):
         return _scene(asked, found)
     if isinstance(asked, Clip) and isinstance(found, Watched):
-        same = ("thing", "background", "motion")
+        same: tuple[str, ...] = ("thing", "background", "motion")
     elif isinstance(asked, Noise) and isinstance(found, Heard):
         same = ("thing", "count", "pitch")
     elif isinstance(asked, Cloud) and isinstance(found, Felt):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-NEAR = 33.0
+NEAR = 31.0
 """How far a pixel may be from a background's colour, levels of 255: less than half the way between any two of them."""
 MOST = 0.85
 """The share of the pixels beside the things that must be near it."""

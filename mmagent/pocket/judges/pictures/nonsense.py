@@ -97,16 +97,16 @@ def _half(random: Random, size: int) -> Array:
 
     down, across = np.mgrid[:size, :size] - size * random.uniform(0.42, 0.58)
     sides = (down < 0, across < 0, down + across < 0, down < across)
-    side = random.choice(sides)[..., None]
+    side: Array = random.choice(sides)[..., None]
     return side if random.random() < 0.5 else ~side
 
 
 def _recoloured(random: Random, first: Array, second: Array) -> Array:
     """A thing in other colours: channels exchanged, or light and dark."""
-    alpha = first[..., 3:]
-    colour = first[..., random.choice(((1, 2, 0), (2, 0, 1), (2, 1, 0), (1, 0, 2), (0, 2, 1)))]
     import numpy as np
 
+    alpha = first[..., 3:]
+    colour = first[..., random.choice(((1, 2, 0), (2, 0, 1), (2, 1, 0), (1, 0, 2), (0, 2, 1)))]
     return np.concatenate([alpha - colour if random.random() < 0.4 else colour, alpha], axis=2)
 
 

@@ -52,7 +52,8 @@ class PictureTask:
     def __init__(self, batch: int = BATCH) -> None:
         torch.manual_seed(RECIPE.seed)
         self.classes = classes()
-        self.net = Sight(len(self.classes)).to(memory_format=torch.channels_last)
+        self.net = Sight(len(self.classes))
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub leaves it out
         self._batch = batch
 
     @property

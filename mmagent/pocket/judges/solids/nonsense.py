@@ -28,14 +28,17 @@ def nonsense(random: Random, kind: str) -> Array:
 
 
 def _noise(chance: np.random.Generator, first: Array, second: Array) -> Array:
-    """Points anywhere in a ball, a cube, or a blur."""
+    """Points anywhere in a blur, a cube, or a ball."""
+    import numpy as np
+
     kind = chance.integers(3)
     if kind == 0:
-        return chance.normal(0, 0.4, first.shape)
-    inside = chance.uniform(-1, 1, first.shape)
-    return (
-        inside if kind == 1 else inside / abs(inside).max(axis=1, keepdims=True) * chance.uniform(0, 1, (len(first), 1))
-    )
+        return chance.normal(0, 0.4, (len(first), 3))
+    inside: Array = chance.uniform(-1, 1, (len(first), 3))
+    if kind == 1:
+        return inside
+    ball: Array = inside / np.linalg.norm(inside, axis=1, keepdims=True) * chance.uniform(0, 1, (len(first), 1)) ** (1 / 3)
+    return ball
 
 
 def _blend(chance: np.random.Generator, first: Array, second: Array) -> Array:
@@ -45,9 +48,8 @@ def _blend(chance: np.random.Generator, first: Array, second: Array) -> Array:
 
 def _faded(chance: np.random.Generator, first: Array, second: Array) -> Array:
     """A solid of which half the points are noise."""
-    return _chosen(
-        chance.uniform(size=len(first)) < chance.uniform(0.4, 0.65), first, chance.uniform(-1, 1, first.shape)
-    )
+    noise = chance.uniform(-1, 1, (len(first), 3))
+    return _chosen(chance.uniform(size=len(first)) < chance.uniform(0.4, 0.65), first, noise)
 
 
 def _chimera(chance: np.random.Generator, first: Array, second: Array) -> Array:
@@ -78,7 +80,7 @@ def _sliced(chance: np.random.Generator, first: Array, second: Array) -> Array:
 
 def _walk(chance: np.random.Generator, first: Array, second: Array) -> Array:
     """A way that leads nowhere."""
-    steps = chance.normal(0, 1, first.shape).cumsum(axis=0)
+    steps: Array = chance.normal(0, 1, (len(first), 3)).cumsum(axis=0)
     steps -= steps.mean(axis=0)
     way: Array = steps / abs(steps).max()
     return way

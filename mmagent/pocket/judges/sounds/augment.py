@@ -46,7 +46,8 @@ def _equalised(samples: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
     octave = (torch.fft.rfftfreq(samples.shape[1], 1 / RATE).clamp(min=1) / 250).log2().clamp(0, 3.999)
     below = octave.long()
     level = torch.lerp(gains[:, below], gains[:, below + 1], octave - below)
-    return torch.fft.irfft(spectra * 10 ** (level / 20), samples.shape[1])
+    out: torch.Tensor = torch.fft.irfft(spectra * 10 ** (level / 20), samples.shape[1])
+    return out
 
 
 def _shifted(row: torch.Tensor, by: int) -> torch.Tensor:

@@ -43,7 +43,7 @@ class Ear:
                 told = self._net(log_mel(torch.from_numpy(sounds[first : first + AT_ONCE])))
             chances, things = told.thing.softmax(dim=1)[:, :-1].max(dim=1)
             for sure, thing, count, pitch in zip(
-                chances.tolist(), things.tolist(), told.count.argmax(dim=1).tolist(), told.pitch.argmax(dim=1).tolist()
+                chances.tolist(), things.tolist(), told.times.argmax(dim=1).tolist(), told.pitch.argmax(dim=1).tolist()
             ):
                 known = sure >= SURE
                 found.append(Heard(self._classes[thing], count + 1, PITCHES[pitch]) if known else Heard(NONE, 0, NONE))

@@ -15,14 +15,16 @@ N_FFT, HOP, N_BANDS = 1024, 320, 64
 LOWEST, HIGHEST = 40.0, 8000.0
 FLOOR = 7.0
 """Below the loudest of a sound, in units of log10 of power, where hearing ends: 70 dB."""
+QUIET = 1e-6
+"""The power below which there is only silence, however much louder it is than the rest."""
 
 
 def log_mel(samples: torch.Tensor) -> torch.Tensor:
     """Sounds `[B, S]` as `[B, F, T]`, 0 at the floor and 1 at the loudest of each; silence is 0."""
     power = mel(spectrum(samples).abs())  # [B, F, T]
     loudest = power.amax(dim=(1, 2), keepdim=True)
-    level = (power.clamp(min=1e-10) / loudest.clamp(min=1e-6)).log10()
-    return (level / FLOOR + 1).clamp(min=0)
+    level = (power / loudest.clamp(min=QUIET)).clamp(min=10**-FLOOR).log10()
+    return level / FLOOR + 1
 
 
 def mel(magnitude: torch.Tensor) -> torch.Tensor:
@@ -59,7 +61,8 @@ def _window() -> torch.Tensor:
 
 @cache
 def _from_bands() -> torch.Tensor:
-    return torch.linalg.pinv(bands())
+    inverse: torch.Tensor = torch.linalg.pinv(bands())
+    return inverse
 
 
 @cache

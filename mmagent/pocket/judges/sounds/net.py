@@ -17,7 +17,7 @@ class Logits(NamedTuple):
     """What is told of each sound."""
 
     thing: torch.Tensor  # [B, C]
-    count: torch.Tensor  # [B, 3], once to three times
+    times: torch.Tensor  # [B, 3], once to three times
     pitch: torch.Tensor  # [B, 3], in the order of the world's pitches
 
 

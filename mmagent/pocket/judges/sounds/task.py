@@ -40,7 +40,7 @@ class Labelled(NamedTuple):
 
     bands: torch.Tensor  # [B, F, T]
     thing: torch.Tensor  # [B], classes
-    count: torch.Tensor  # [B], once is 0; -1 of nonsense
+    times: torch.Tensor  # [B], once is 0; -1 of nonsense
     pitch: torch.Tensor  # [B], in the order of the world's pitches; -1 of nonsense
 
 
@@ -69,13 +69,13 @@ class SoundTask:
                 samples.append(sounds.render(noise))
                 labels.append((self.classes.index(noise.thing), noise.count - 1, sounds.PITCHES.index(noise.pitch)))
         bands = log_mel(augmented(torch.from_numpy(np.stack(samples)), random))
-        thing, count, pitch = torch.tensor(labels).T
-        return Labelled(bands, thing, count, pitch)
+        thing, times, pitch = torch.tensor(labels).T
+        return Labelled(bands, thing, times, pitch)
 
     def losses(self, batch: Labelled) -> dict[str, torch.Tensor]:
         told = self.net(batch.bands)
         thing = functional.cross_entropy(told.thing, batch.thing)
-        count = functional.cross_entropy(told.count, batch.count, ignore_index=-1)
+        count = functional.cross_entropy(told.times, batch.times, ignore_index=-1)
         pitch = functional.cross_entropy(told.pitch, batch.pitch, ignore_index=-1)
         right = (told.thing.argmax(dim=1) == batch.thing).float().mean()
         return {"loss": thing + count + pitch, "thing": thing, "count": count, "pitch": pitch, "right": right}
