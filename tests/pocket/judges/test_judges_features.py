@@ -29,7 +29,10 @@ def test_what_lies_in_a_picture_is_where_the_map_says_it_is_moved_to(seed: int, 
     moved, maps = pictures.augmented(dots, Random(seed))
     weight = (moved.mean(dim=1) - 0.3).clamp(min=0)
     middles = torch.arange(64) + 0.5
-    found = torch.stack([(weight.sum(dim=axis) * middles).sum(dim=1) for axis in (1, 2)], dim=1) / weight.sum(dim=(1, 2))[:, None]
+    found = (
+        torch.stack([(weight.sum(dim=axis) * middles).sum(dim=1) for axis in (1, 2)], dim=1)
+        / weight.sum(dim=(1, 2))[:, None]
+    )
     expected = maps[:, :1] * (torch.tensor([[x, y]]) - 32) + 32 + maps[:, 1:]
     assert (found - expected).abs().max() < 0.5
     assert 0 <= moved.min() <= moved.max() <= 1

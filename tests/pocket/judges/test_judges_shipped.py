@@ -33,7 +33,9 @@ def test_weights_that_are_not_what_their_digest_tells_are_refused(tmp_path: Path
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DigestMismatch, match=r"small\.safetensors has sha256 \w{64}, but digests\.json beside it tells"):
+    with pytest.raises(
+        DigestMismatch, match=r"small\.safetensors has sha256 \w{64}, but digests\.json beside it tells"
+    ):
         shipped.load(net(), "small", ("cat", "none"), tmp_path)
     (tmp_path / shipped.DIGESTS).unlink()
     with pytest.raises(DigestMismatch):

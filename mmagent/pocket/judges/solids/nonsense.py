@@ -37,7 +37,9 @@ def _noise(chance: np.random.Generator, first: Array, second: Array) -> Array:
     inside: Array = chance.uniform(-1, 1, (len(first), 3))
     if kind == 1:
         return inside
-    ball: Array = inside / np.linalg.norm(inside, axis=1, keepdims=True) * chance.uniform(0, 1, (len(first), 1)) ** (1 / 3)
+    ball: Array = (
+        inside / np.linalg.norm(inside, axis=1, keepdims=True) * chance.uniform(0, 1, (len(first), 1)) ** (1 / 3)
+    )
     return ball
 
 
