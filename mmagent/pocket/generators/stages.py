@@ -1,6 +1,7 @@
 """The trainings of the generators in order: each starts from what those before it left, and leaves a folder of weights.
 
     autoencoder → pictures-1 → pictures-2 → … → clips-1 → …
+    sound-autoencoder → vocoder-1 → vocoder-2 → sounds-1 → sounds-2
 
 A run lies in `OUT/NAME`, what it leaves in `OUT/kept/NAME`: a folder of diffusers, float16. What is not there is taken
 from the weights that are shipped.
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmagent.errors import ModelError, UnknownName
+from mmagent.pocket.generators import sound_stages
 from mmagent.pocket.generators.pool import Pool
 from mmagent.pocket.world import scenes, splits, videos
 from mmagent.training.loop import Recipe, Report, Task, fit
@@ -64,10 +67,16 @@ def find(name: str) -> Stage:
 
 
 def keep(network: torch.nn.Module, folder: Path, facts: Mapping[str, Any]) -> Path:
-    """Write a network of diffusers as float16: a folder that it loads, or what was trained of it if that is not all."""
+    """Write a network of diffusers as float16: a folder that it loads, or what was trained of it if that is not all.
+
+    One of transformers is written whole, and has no facts.
+    """
     from safetensors.torch import save_file
 
     whole: Any = network
+    if not hasattr(whole, "register_to_config"):
+        deepcopy(whole).half().save_pretrained(folder)
+        return folder
     whole.register_to_config(**facts)
     whole.save_config(folder)
     trained = {key for key, value in whole.named_parameters() if value.requires_grad}
@@ -155,5 +164,10 @@ STAGES: Mapping[str, Stage] = {
         _pictures(None), "unet", Recipe(steps=3_000, rate=1e-3, average=0.998, keep_every=500, schedule="constant")
     ),
     "clips-1": Stage(_clips("pictures-1", None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
+    "sound-autoencoder": Stage(sound_stages.autoencoder, "vae", sound_stages.AUTOENCODER, sound_stages.scale),
+    "vocoder-1": Stage(sound_stages.vocoder, "vocoder", sound_stages.VOCODER),
+    "vocoder-2": Stage(sound_stages.tuning, "vocoder", sound_stages.TUNING),
+    "sounds-1": Stage(sound_stages.denoiser(None), "unet", sound_stages.DENOISER),
+    "sounds-2": Stage(sound_stages.denoiser("sounds-1"), "unet", sound_stages.LAST),
 }
 """By name, in the order in which they are run."""
