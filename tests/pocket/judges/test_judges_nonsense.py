@@ -20,7 +20,7 @@ GROUND = np.array([110, 165, 240])
 
 @pytest.mark.weights
 @pytest.mark.parametrize("kind", [*pictures.KINDS, *pictures.UNSEEN])
-def test_a_spoilt_sprite_can_be_laid_like_any_other_and_differs_from_every_thing_it_was_made_of(kind: str) -> None:
+def test_a_spoilt_sprite_can_be_laid_like_any_other_and_is_no_thing_of_the_world(kind: str) -> None:
     for seed in range(10):
         cover, colour = pictures.nonsense(Random(seed), kind, 24, GROUND)
         again, _ = pictures.nonsense(Random(seed), kind, 24, GROUND)
@@ -29,18 +29,8 @@ def test_a_spoilt_sprite_can_be_laid_like_any_other_and_differs_from_every_thing
         assert cover.dtype == colour.dtype == np.uint16
         assert (colour <= 255 - cover).all()
         made = np.concatenate([colour, 255 - cover], axis=2).astype(np.float32)
-        first, second = (pictures.padded(thing.name, 24) for thing in Random(seed).sample(catalogue().things, 2))
-        others = [first, second] if kind in ("blend", "chimera", "sliced") else [first]
-        nearest = min(pictures._difference(made, other, GROUND) for other in others)
-        assert nearest >= pictures.PLAIN - 1 or seed_was_drawn_again(seed, kind)
-
-
-def seed_was_drawn_again(seed: int, kind: str) -> bool:
-    """Whether the first draw of a seed could not be told from what it was made of, so that another was made."""
-    random = Random(seed)
-    first, second = (pictures.padded(thing.name, 24) for thing in random.sample(catalogue().things, 2))
-    made = (pictures.KINDS | pictures.UNSEEN)[kind](random, first, second)
-    return min(pictures._difference(made, other, GROUND) for other in (first, second)) < pictures.PLAIN
+        things = [pictures.padded(thing.name, 24) for thing in catalogue().things]
+        assert min(pictures._difference(made, thing, GROUND) for thing in things) >= pictures.PLAIN - 1
 
 
 @pytest.mark.weights
