@@ -179,15 +179,15 @@ class Diffuser:
             listener = _listener(known, pipe.scheduler, _teller(ctx, self.preview), total)
             from mmagent.checkpoint.threads import modest  # here, since it imports torch
 
-            guider = getattr(pipe, "guider", None)
-            if guides_apart(pipe):  # it counts steps, as a scheduler does
+            guider = pipe.guider if guides_apart(pipe) else None
+            if guider is not None:  # it counts steps, as a scheduler does
                 pipe.guider = guider.new(**({} if guidance is None else {"guidance_scale": guidance}))
             try:
                 with modest():
                     return pipe(**told, **given, **listener, generator=self.generator(ctx.seed))
             finally:
                 pipe.scheduler = self._pattern  # which never runs
-                if guides_apart(pipe):
+                if guider is not None:
                     pipe.guider = guider
 
     def _check_width(self, asked: Conditioning) -> None:

@@ -26,7 +26,7 @@ def encoded(vae: Any, pixels: Any, generator: Any) -> Any:
         parts = rows.to(vae.dtype).split(1 if whole else len(rows))
         latents = torch.cat([vae.encode(part).latent_dist.sample(generator) for part in parts])
     if by_frame:
-        latents = latents.unflatten(0, (len(pixels), -1)).transpose(1, 2)
+        latents = latents.reshape(len(pixels), -1, *latents.shape[1:]).transpose(1, 2)
     return scaled(vae, latents)
 
 

@@ -33,23 +33,23 @@ class LatentColours:
         if latents.ndim == 5:
             frames = latents if latents.shape[1] == n_channels else latents.transpose(1, 2)
             latents = frames[:, :, frames.shape[2] // 2]
-        if latents.ndim != 4 or latents.shape[1] != n_channels:
+        if n_channels is None or latents.ndim != 4 or latents.shape[1] != n_channels:
             return None
         with torch.inference_mode():
             if self._map is None:
-                self._map = _fit(self._vae)
+                self._map = _fit(self._vae, n_channels)
             places = latents[0].float().cpu().flatten(1).T  # [N, C]
             colours = _with_one(places) @ self._map  # [N, 3]
             pixels = colours.clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image(pixels.reshape(*latents.shape[2:], 3).numpy())
 
 
-def _fit(vae: Any) -> Any:
+def _fit(vae: Any, n_channels: int) -> Any:
     """The map `[C + 1, 3]` that comes closest, by least squares, to what the decoder makes of smooth latents."""
     import torch
     from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-    noise, n_channels = torch.Generator().manual_seed(0), channels(vae)
+    noise = torch.Generator().manual_seed(0)
     coarse = torch.randn(SAMPLES, n_channels, SIDE // 4, SIDE // 4, generator=noise)
     smooth = interpolate(coarse, size=(SIDE, SIDE), mode="bilinear") * 1.5  # [S, C, 16, 16], of about unit variance
     with precise(vae):

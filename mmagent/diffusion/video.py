@@ -154,7 +154,8 @@ class VideoDiffuser(Diffuser):
         import torch
 
         pipe, vae = self.pipe, self.pipe.vae
-        pace = getattr(pipe, "vae_temporal_compression_ratio", None) or getattr(pipe, "vae_scale_factor_temporal", 1)
+        names = ("vae_temporal_compression_ratio", "vae_scale_factor_temporal")
+        pace = next((int(getattr(pipe, name)) for name in names if hasattr(pipe, name)), 1)
         n_frames = (min(len(video.array) for video in media) - 1) // pace * pace + 1
         grain = _grain(pipe)
         size = [max(grain, side // grain * grain) for side in media[0].array.shape[1:3]]

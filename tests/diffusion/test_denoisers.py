@@ -96,7 +96,7 @@ def test_whoever_predicts_the_target_is_led_to_the_clean_latents_by_the_pipeline
 
 def led_back(pattern: Any, clean: torch.Tensor) -> None:
     """Noise latents, and take one step of the scheduler, with the target as prediction, to where there is no noise."""
-    for index, item in enumerate(clean.double().split(1)):
+    for index, item in enumerate(clean.double()[:, None]):
         found = noised(pattern, item, seeded(index))
         scheduler = type(pattern).from_config(pattern.config)
         sample = found.latents

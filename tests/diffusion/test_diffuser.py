@@ -116,7 +116,7 @@ def test_a_pipeline_with_the_older_callback_is_told_of_too(diffuser: Load, liste
 def test_a_pipeline_without_a_callback_is_heard_by_its_scheduler(diffuser: Load, direct: Direct, listen: Any) -> None:
     mine, ctx = diffuser("hunyuan-video"), listen(seed=7)
     assert not any(mine.takes(name) for name in ("callback", "callback_on_step_end"))
-    told = {"num_frames": 5, "height": 16, "width": 16, "output_type": "np"}
+    told: dict[str, Any] = {"num_frames": 5, "height": 16, "width": 16, "output_type": "np"}
     ours = mine.run(ctx, CAT, steps=3, **told).frames
     assert [note[:2] for note in ctx.notes] == [(1, 3), (2, 3), (3, 3)]
     assert [(view.width, view.height) for view in ctx.previews] == [(8, 8)] * 2
@@ -218,7 +218,8 @@ def test_a_scheduler_that_cannot_take_so_few_steps_says_so(diffuser: Load, liste
 
 def test_noise_that_a_scheduler_draws_by_itself_is_the_seeds(diffuser: Load, listen: Any) -> None:
     pytest.importorskip("torchsde")
-    mine, told = diffuser("stable-diffusion"), {"scheduler": "DPMSolverSDEScheduler", "steps": 2}
+    mine = diffuser("stable-diffusion")
+    told: dict[str, Any] = {"scheduler": "DPMSolverSDEScheduler", "steps": 2}
     one, same, other = (painted(mine, listen(seed=seed), **told) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
