@@ -117,7 +117,8 @@ class Report(_Strict):
 
     def curves(self, name: str) -> dict[tuple[str, str, str], list[tuple[float, Score]]]:
         """By system, data and perturbation, the score `name` by strength; strength 0 is the run without it."""
-        start, found = {}, {}
+        start: dict[tuple[Setting, ...], Score] = {}
+        found: dict[tuple[tuple[Setting, ...], str], list[tuple[float, Score]]] = {}
         for item in self.results:
             if name not in item.scores:
                 continue

@@ -62,7 +62,7 @@ def test_inputs_are_not_kept_if_nobody_wants_them(source: Jsonl, tmp_path: Path)
 
 
 def test_a_killed_run_goes_on_where_it_was(source: Jsonl, tmp_path: Path) -> None:
-    asked = []
+    asked: list[Asked] = []
 
     def dies(item: Asked) -> str:
         if len(asked) == 3:
@@ -74,10 +74,15 @@ def test_a_killed_run_goes_on_where_it_was(source: Jsonl, tmp_path: Path) -> Non
         ask(dies, source, journal, {"system": "eye"})
     file = tmp_path / "predictions.jsonl"
     file.write_bytes(file.read_bytes() + b'{"key": "cut in the mid')
-    again = []
+    asked.clear()
+
+    def lives(item: Asked) -> str:
+        asked.append(item)
+        return shade(item)
+
     with Journal(tmp_path) as journal:
-        found = ask(lambda item: again.append(item) or shade(item), source, journal, {"system": "eye"})  # type: ignore[func-returns-value]
-    assert len(again) == 3 and len(found) == 6 and read(file) == found
+        found = ask(lives, source, journal, {"system": "eye"})
+    assert len(asked) == 3 and len(found) == 6 and read(file) == found
 
 
 def test_other_settings_or_other_words_are_asked_anew(source: Jsonl, squares: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmagent.errors import IntakeError
-from mmagent.evaluation.runs import Blind, Change, Exchanged, Perturbed, Sample, Shots, questions
+from mmagent.evaluation.runs import Blind, Change, Exchanged, Perturbed, Question, Sample, Shots, questions
 from mmagent.evaluation.runs.changes import BLUR, CHANGES, NOISE, PARAPHRASE, TYPOS
 from mmagent.evaluation.runs.changes.words import mistyped, reworded
 from mmagent.intake import Limits
@@ -40,6 +40,12 @@ def asked(media: Path | None, words: str = "What is it?", kind: str = "image", p
     return Record("instruction", turns, place=place or words)
 
 
+def answers(question: Question) -> list[str]:
+    """What the assistant said before."""
+    said = (part for turn in question.history if turn.role == "assistant" for part in turn.parts)
+    return [part.text for part in said if isinstance(part, Words)]
+
+
 def picture(record: Record) -> Media:
     return next(record.media).open()
 
@@ -58,7 +64,7 @@ def test_shots_come_before_and_are_not_asked(source: Jsonl, index: int) -> None:
     (question,) = questions(record, record.place)
     assert question.turn == source[index].turns[0] and question.references == (f"shade {index}",)
     assert [turn.role for turn in question.history] == ["user", "assistant"] * 2
-    said = [turn.parts[0].text for turn in question.history if turn.role == "assistant"]  # type: ignore[union-attr]
+    said = answers(question)
     assert len(set(said)) == 2 and f"shade {index}" not in said
     assert Shots(source, 2, seed=3)[index] == record
     assert len(record.conversation()) == 6
@@ -68,9 +74,7 @@ def test_shots_of_a_pool_leave_the_record_out_even_in_a_sample(source: Jsonl) ->
     shots = Shots(Sample(source, 3, seed=5), 5, source)
     for index in range(3):
         (question,) = questions(shots[index], "x")
-        assert all(
-            question.references[0] != turn.parts[0].text for turn in question.history if turn.role == "assistant"
-        )  # type: ignore[union-attr]
+        assert len(answers(question)) == 5 and question.references[0] not in answers(question)
 
 
 def test_more_shots_than_there_are_records_are_refused(source: Jsonl) -> None:

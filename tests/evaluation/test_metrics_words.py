@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -204,3 +205,15 @@ def test_no_errors_are_none(metric: Metric) -> None:
 def test_nothing_cannot_be_scored(metric: Metric) -> None:
     with pytest.raises(IntakeError, match="nothing to score"):
         metric([], [])
+
+
+@settings(max_examples=20, deadline=None)
+@given(pairs=SETS)
+def test_bleu_of_summed_counts_is_the_librarys_corpus_bleu(pairs: list[tuple[str, list[str]]]) -> None:
+    from sacrebleu.metrics.bleu import BLEU
+
+    answers = [answer.rsplit(" ", 1)[0] for answer, _ in pairs]  # shorter ones, so that brevity counts
+    most = max(len(right) for _, right in pairs)
+    streams: list[Any] = [[right[at] if at < len(right) else None for _, right in pairs] for at in range(most)]
+    expected = BLEU().corpus_score(answers, streams).score / 100
+    assert value(bleu(answers, [right for _, right in pairs])) == pytest.approx(min(1.0, expected))

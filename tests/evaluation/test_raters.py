@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmagent.errors import IntakeError
-from mmagent.evaluation.prediction import Journal, Part, Prediction
+from mmagent.evaluation.prediction import Journal, Part, Prediction, Setting
 from mmagent.evaluation.raters import Key, Pair, Votes, pair, tally, write
 from mmagent.media import Audio, Image, Media, Points
 
@@ -28,7 +28,7 @@ def answered(folder: Path, system: str, *parts: Media | str, n: int = 6) -> list
             said = tuple(
                 Part(modality="text", text=item) if isinstance(item, str) else journal.keep(item) for item in parts
             )
-            settings = {"system": system, "shots": 0}
+            settings: dict[str, Setting] = {"system": system, "shots": 0}
             journal.add(
                 Prediction(key=f"{system}{number}", id=f"q{number}", settings=settings, prompt=prompt, parts=said)
             )
@@ -60,6 +60,7 @@ def test_pairs_are_shuffled_and_each_system_is_on_the_left_as_often(
 ) -> None:
     pairs = pair(*two, seed=1)
     assert sorted(item.left for item in pairs) == [0, 0, 0, 1, 1, 1]
+    assert len({tuple(item.left for item in pair(*two, seed=seed)) for seed in range(8)}) > 2
     assert [item.answers[0].id for item in pairs] != [item.id for item in two[0]]
     assert all(one.id == other.id for one, other in (item.answers for item in pairs))
     assert pair(*two, seed=1) == pairs != pair(*two, seed=2)

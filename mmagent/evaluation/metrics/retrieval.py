@@ -26,7 +26,7 @@ def retrieval(similarity: object, relevant: object | None = None, ks: Sequence[i
     likeness = np.asarray(similarity, dtype=float)  # [Q, C]
     if likeness.ndim != 2 or not likeness.size or np.isnan(likeness).any():
         raise IntakeError(f"similarities are numbers [queries, candidates], at least one; got shape {likeness.shape}")
-    right = np.eye(*likeness.shape, dtype="bool") if relevant is None else np.asarray(relevant, dtype=bool)
+    right = np.eye(*likeness.shape) > 0 if relevant is None else np.asarray(relevant, dtype=bool)
     if right.shape != likeness.shape or not right.any(axis=1).all():
         raise IntakeError(
             f"every query needs a right candidate: similarities are {likeness.shape}, what is right {right.shape}"

@@ -98,4 +98,4 @@ def _sign_test(one: int, other: int) -> float:
     """
     n = one + other
     tail = sum(math.comb(n, k) for k in range(min(one, other) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, 2 * tail / (1 << n))
