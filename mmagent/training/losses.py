@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def words(logits: Tensor, ids: Tensor) -> Tensor:
-    """Cross-entropy of `ids` `[N]` under `logits` `[N, V + n]`, in nats, a mean over positions."""
-    return functional.cross_entropy(logits.float(), ids)
+def entropy(logits: Tensor, ids: Tensor) -> Tensor:
+    """Cross-entropy `[N]` of each of `ids` `[N]` under `logits` `[N, V + n]`, in nats."""
+    return functional.cross_entropy(logits.float(), ids, reduction="none")
 
 
 def signs(states: Tensor, rows: Tensor, rest: Tensor, ids: Tensor) -> Tensor:
@@ -41,8 +41,8 @@ def distance(made: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 def sequence(logits: Tensor, ids: Tensor, owner: Tensor, n: int) -> Tensor:
     """The log-probabilities `[n]` of n replies: those of the ids `[N]`, added up for each `owner` `[N]`."""
-    each = -functional.cross_entropy(logits.float(), ids, reduction="none")  # [N]
-    return each.new_zeros(n).index_add(0, owner, each)
+    each = entropy(logits, ids)
+    return -each.new_zeros(n).index_add(0, owner, each)
 
 
 class Preference(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Recipe:
     the norm of the gradient. A step is made of `accumulate` batches, which several processes share. `bf16` computes
     in bfloat16 where torch's autocast does; weights, gradients and averages stay as they are.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # where it is read from a file
 
     steps: int
     rate: float = 1e-3

@@ -24,7 +24,7 @@ def test_signals_cost_the_same_without_the_vocabularys_logits(seed: int, n_posit
     states, matrix, rows = drawn(seed, n_positions, 4), drawn(seed + 1, 9, 4), drawn(seed + 2, n_signals, 4)
     ids = torch.randint(n_signals, (n_positions,), generator=torch.Generator().manual_seed(seed))
     frozen = states @ matrix.T
-    whole = losses.words(torch.cat([frozen, states @ rows.T], dim=-1), ids + 9)
+    whole = losses.entropy(torch.cat([frozen, states @ rows.T], dim=-1), ids + 9).mean()
     torch.testing.assert_close(losses.signs(states, rows, frozen.logsumexp(dim=-1), ids), whole)
 
 

@@ -26,7 +26,8 @@ class Targets:
     """The embeddings that a generator would be given for captions, kept in a folder of its own below `folder`.
 
     `card` and `settings` are the generator's: other weights or settings are another folder. `condition` gives what
-    makes the targets, and is called once, when a caption is missing for the first time.
+    makes the targets, and is called once, when a caption is missing for the first time; `null` makes the target of
+    no caption.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Targets:
         dtype: str = "float32",
         part: str = "0",
         every: int = 64,
+        null: Callable[[], Embedding] | None = None,
     ) -> None:
         if dtype not in ("float16", "float32"):
             raise ModelError(f"targets are kept as float16 or float32, not {dtype!r}")
@@ -51,7 +53,7 @@ class Targets:
         }
         self.folder = Path(folder) / f"{card.short}-{digest_of(made)[:16]}"
         self._packed = Packed(self.folder, made, part=part, every=every)
-        self._begin = condition
+        self._begin, self._null = condition, null
         self._condition: Condition | None = None
 
     def __len__(self) -> int:
@@ -67,6 +69,18 @@ class Targets:
 
         key = keys.recipe(self._prefix, None, [("caption", Text(caption))])
         arrays = self._packed.of(key, lambda: self._make(caption)).arrays
+        return arrays["target"], arrays.get("target.mask", np.ones(len(arrays["target"]), bool))
+
+    def null(self) -> tuple[Array, Array]:
+        """What the generator is given where there is no prompt, and which of its states count; ModelError if it was
+        not said how that is had."""
+        import numpy as np
+
+        make = self._null
+        if make is None:
+            raise ModelError(f"{self.folder} has no null conditioning; give Targets its generator's null=")
+        key = keys.recipe(self._prefix, None, [("null", Text(""))])
+        arrays = self._packed.of(key, lambda: arrays_of("target", make(), self._dtype)).arrays
         return arrays["target"], arrays.get("target.mask", np.ones(len(arrays["target"]), bool))
 
     def pack(self, captions: Sequence[str], batch: int = 32) -> int:

@@ -1,0 +1,191 @@
+"""A record as the model learns from it: the pieces of the prompt, what of them is supervised, what spans ask for.
+
+Media are not read for it: what their encoders made of them is mapped into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from mmagent.conversation import Role, Segment, SpanSegment, TextSegment
+from mmagent.errors import ConversationError
+from mmagent.model.pieces import Piece, Seen
+from mmagent.training.data.record import Made, Part, Record, Shown, Turn, Words
+from mmagent.training.data.reference import Reference
+from mmagent.training.shards import Features
+
+if TYPE_CHECKING:
+    from mmagent.model.prompt import Prompter
+    from mmagent.model.signals import SignalTable
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A span that is learnt: its modality, its caption, what should come of it if that is known, and where in the
+    lesson its `k` signal ids begin."""
+
+    modality: str
+    caption: str
+    media: Reference | None
+    signals: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """One prompt with its reply. `supervised` are the places of pieces that are to be predicted, `spans` those asked
+    for; `length` is how many positions the pieces take."""
+
+    pieces: tuple[Piece, ...]
+    supervised: tuple[int, ...]
+    spans: tuple[Asked, ...]
+    length: int
+    place: str = ""
+
+    def id_at(self, place: int) -> int:
+        """The id of a supervised piece."""
+        piece = self.pieces[place]
+        if not isinstance(piece, int):
+            raise ConversationError(f"{self.place}: a medium cannot be predicted")
+        return piece
+
+    @property
+    def key(self) -> str:
+        """What tells what the model reads from any other such prompt (hex)."""
+        hasher = blake3()
+        for piece in self.pieces:
+            if isinstance(piece, int):
+                hasher.update(f"{piece}\0".encode())
+            else:
+                hasher.update(f"{piece.modality}\0{piece.states.shape}\0".encode() + piece.states.tobytes())
+                hasher.update(b"" if piece.mask is None else piece.mask.tobytes())
+        return hasher.hexdigest()
+
+
+def exchanged(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """The lessons with their media of each modality passed on to the next; where there are none, with what spans ask
+    for passed on. Empty where there is nothing to exchange."""
+    media = {piece.modality: list[Seen]() for lesson in lessons for piece in lesson.pieces if isinstance(piece, Seen)}
+    for lesson in lessons:
+        for piece in lesson.pieces:
+            if isinstance(piece, Seen):
+                media[piece.modality].append(piece)
+    if media:
+        rest = {modality: iter([*seen[1:], seen[0]]) for modality, seen in media.items()}
+        return [
+            replace(
+                lesson,
+                pieces=tuple(next(rest[one.modality]) if isinstance(one, Seen) else one for one in lesson.pieces),
+            )
+            for lesson in lessons
+        ]
+    spans = iter(passed_on([span for lesson in lessons for span in lesson.spans]))
+    found = [replace(lesson, spans=tuple(next(spans) for _ in lesson.spans)) for lesson in lessons]
+    return found if any(lesson.spans for lesson in lessons) else []
+
+
+def passed_on(asked: Sequence[Asked]) -> list[Asked]:
+    """The spans, each asking for what the one before it of its modality asks for, the first for what the last does."""
+    last = {one.modality: one for one in asked}
+    found = []
+    for one in asked:
+        before, last[one.modality] = last[one.modality], one
+        found.append(replace(one, caption=before.caption, media=before.media))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """A message in which media are what their encoders gave."""
+
+    role: Role
+    segments: Sequence[Segment | Seen]
+
+
+class Teacher:
+    """Makes lessons of records for one model. `features` are what its encoders gave, by modality; `length` tells how
+    many positions a piece takes; a lesson of more than `context` is refused."""
+
+    def __init__(
+        self,
+        prompter: Prompter,
+        table: SignalTable,
+        features: Mapping[str, Features],
+        length: Callable[[Piece], int],
+        context: int,
+    ) -> None:
+        self._prompter, self._table, self._features = prompter, table, features
+        self._length, self._context = length, context
+
+    def lesson(self, record: Record) -> Lesson:
+        """The lesson of a record's turns; ConversationError if the model cannot be taught it."""
+        return self._lesson(record.turns, record.place)
+
+    def pair(self, record: Record) -> tuple[Lesson, Lesson]:
+        """The lessons of what is to be preferred and what is not; what comes before them is not learnt."""
+        if record.kind != "preference":
+            raise ConversationError(
+                f"a record of kind {record.kind} prefers nothing; preference data has chosen and rejected"
+            )
+        before = tuple(Turn(turn.role, tuple(map(_unlearnt, turn.parts))) for turn in record.turns)
+        chosen, rejected = (self._lesson(before + after, record.place) for after in (record.chosen, record.rejected))
+        return chosen, rejected
+
+    def pack(self, record: Record) -> None:
+        """Have the encoders look at the record's media, as far as they have not."""
+        for turn in (*record.turns, *record.chosen, *record.rejected):
+            for part in turn.parts:
+                if isinstance(part, Shown):
+                    self._seen(part.media)
+
+    def _lesson(self, turns: Sequence[Turn], place: str) -> Lesson:
+        spoken = [_Spoken(turn.role, [self._segment(part) for part in turn.parts]) for turn in turns]
+        found = self._prompter.lesson(spoken, [turn.targets for turn in turns])
+        asked = [part for turn in turns for part in turn.parts if isinstance(part, Made)]
+        pieces = found.pieces
+        length = sum(map(self._length, pieces))
+        if length > self._context:
+            raise ConversationError(
+                f"the record takes {length} positions, the model's context is {self._context}; cut it, or set context"
+            )
+        supervised = tuple(at for at, target in enumerate(found.targets) if target and at > 0)
+        return Lesson(pieces, supervised, tuple(self._spans(pieces, set(supervised), asked)), length, place)
+
+    def _spans(self, pieces: Sequence[Piece], learnt: set[int], asked: Sequence[Made]) -> list[Asked]:
+        """The learnt spans of the pieces; the record's own come in the same order, echoes left out of the pieces."""
+        found = []
+        rest = {row.modality: [part for part in asked if part.modality == row.modality] for row in self._table}
+        for at, piece in enumerate(pieces):
+            row = self._table.owner(piece) if isinstance(piece, int) else None
+            if row is None or piece != row.signals[0]:
+                continue
+            opened = max(before for before in range(at) if pieces[before] == row.open)
+            made = rest[row.modality].pop(0)
+            if opened in learnt:
+                found.append(Asked(row.modality, made.caption, made.media, at, row.k))
+        return found
+
+    def _segment(self, part: Part) -> Segment | Seen:
+        if isinstance(part, Words):
+            return TextSegment(part.text)
+        return SpanSegment(part.modality, part.caption) if isinstance(part, Made) else self._seen(part.media)
+
+    def _seen(self, media: Reference) -> Seen:
+        if media.modality not in self._features:
+            known = ", ".join(self._features) or "none"
+            raise ConversationError(
+                f"the record shows {media.modality}, for which the model has no input projector; it has {known}"
+            )
+        features = self._features[media.modality]
+        return Seen(media.modality, features.of(media), features.mask(media))
+
+
+def _unlearnt(part: Part) -> Part:
+    """The part, not to be learnt."""
+    if isinstance(part, Words):
+        return Words(part.text)
+    return Made(part.modality, part.caption, part.media, target=False) if isinstance(part, Made) else part

@@ -1,0 +1,77 @@
+"""Which records make which batch: a pure function of the batch's number, so that a run goes on anywhere.
+
+Batches hold records of like length. For that, records of some batches that follow each other in the mix are sorted
+by length, cut into batches, and these are shuffled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from mmagent.errors import IntakeError
+from mmagent.training.data.bad import BadRecord, BadRecords, told
+from mmagent.training.data.mix import Mix
+from mmagent.training.data.permutation import Permutation
+from mmagent.training.data.record import Record
+
+T = TypeVar("T")
+
+WINDOW = 16
+"""Batches among which records are sorted, at most."""
+
+
+class Order(Generic[T]):
+    """Batches of `size` of what `prepare` makes of a mix's records, of like `length`; bad records are left out."""
+
+    def __init__(
+        self,
+        mix: Mix,
+        size: int,
+        prepare: Callable[[Record], T],
+        length: Callable[[T], int],
+        bad: BadRecords | None = None,
+    ) -> None:
+        if not 1 <= size <= mix.size:
+            raise IntakeError(
+                f"a batch of {size} records cannot be had of {mix.size}; give a batch from 1 to {mix.size}"
+            )
+        self.mix, self.size, self.bad = mix, size, bad or BadRecords()
+        self._prepare, self._length = prepare, length
+        self._n = min(WINDOW, mix.size // size)
+        self._window = lru_cache(maxsize=2)(self._made)
+
+    def at(self, number: int) -> list[T]:
+        """The batch of that number, counted from 0. IntakeError if no record in its neighbourhood is usable."""
+        window, place = divmod(number, self._n)
+        return self._window(window)[Permutation(self._n, self.mix.seed, "batch", window)[place]]
+
+    def first(self, n: int) -> list[T]:
+        """The first n usable records in the order of the mix; fewer if there are no more."""
+        found: list[T] = []
+        for place in range(self.mix.size):
+            if len(found) < n:
+                found += self._record(place)
+        return found
+
+    def _made(self, window: int) -> list[list[T]]:
+        """The window's batches, of which the sizes differ by one where some of its records are bad."""
+        n_places = self._n * self.size
+        items = [item for place in range(window * n_places, (window + 1) * n_places) for item in self._record(place)]
+        if len(items) < self._n:
+            raise IntakeError(f"of {n_places} records {n_places - len(items)} are bad; see what was reported of them")
+        items.sort(key=self._length)
+        ends = [len(items) * (at + 1) // self._n for at in range(self._n)]
+        return [items[begin:end] for begin, end in zip([0, *ends], ends)]
+
+    def _record(self, place: int) -> list[T]:
+        """What is made of the record at a place of the endless mix, or nothing."""
+        which, index = self.mix.at(*divmod(place, self.mix.size))
+        try:
+            record = self.mix.sources[which][index]
+            with told(record.place):
+                return [self._prepare(record)]
+        except BadRecord as bad:
+            self.bad.met(bad)
+            return []

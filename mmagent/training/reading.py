@@ -1,0 +1,68 @@
+"""A batch of lessons through the model: logits at supervised places alone, and the states of span ids.
+
+B: lessons, T: positions, N: supervised places, V: tokens, n: signal ids, k: signal ids of a span, D: width of states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from mmagent.model.parts import Parts
+    from mmagent.training.lessons import Lesson
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a batch says. `ids` `[N]` are to be predicted by `logits` `[N, V + n]`, which `states` `[N, D]` make;
+    `owner` `[N]` is the lesson of each. `spans` hold by modality the states `[S, k, D]` of all spans, in order."""
+
+    logits: Tensor
+    states: Tensor
+    ids: Tensor
+    owner: Tensor
+    spans: dict[str, Tensor]
+
+
+def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
+    """Read lessons side by side, padded at their ends; gradients reach whatever is trained."""
+    rows = parts.embed([lesson.pieces for lesson in lessons])  # B × [T_b, E]
+    inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [B, T, E]
+    lengths = torch.tensor([len(row) for row in rows], device=inputs.device)
+    mask = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]  # [B, T]
+    places: list[int] = []
+    ids: list[int] = []
+    owner: list[int] = []
+    spans: dict[str, list[list[int]]] = {}
+    for number, lesson in enumerate(lessons):
+        begins = starts(parts, lesson)
+        first = number * inputs.shape[1]
+        for at in lesson.supervised:
+            places.append(first + begins[at] - 1)  # the state before an id tells it
+            ids.append(lesson.id_at(at))
+            owner.append(number)
+        for span in lesson.spans:
+            found = [first + begins[at] for at in range(span.signals, span.signals + span.k)]
+            spans.setdefault(span.modality, []).append(found)
+    at = torch.tensor(places, device=inputs.device)
+    found = parts.backbone.at(inputs, mask.long(), at)
+    flat = found.hidden.flatten(0, 1)  # [B · T, D]
+    states = flat[at]
+    return Reading(
+        parts.rows.logits(found.logits, states),
+        states,
+        torch.tensor(ids, device=inputs.device),
+        torch.tensor(owner, device=inputs.device),
+        {name: flat[torch.tensor(places, device=inputs.device)] for name, places in spans.items()},
+    )
+
+
+def starts(parts: Parts, lesson: Lesson) -> list[int]:
+    """The position at which each piece of a lesson begins."""
+    return [0, *accumulate(parts.n_positions(piece) for piece in lesson.pieces)]

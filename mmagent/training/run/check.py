@@ -1,0 +1,183 @@
+"""Whether a run can work, found out before it begins: joints, trained parts, eight samples learnt by heart, the same
+with media exchanged, and what it would take. Nothing of it is kept."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmagent.errors import MMAgentError
+from mmagent.training.loop import fit
+from mmagent.training.recipe import Recipe
+from mmagent.training.run.joints import joints
+from mmagent.training.run.room import Room, open_room
+
+if TYPE_CHECKING:
+    import torch
+
+    from mmagent.registry import Registry
+    from mmagent.training import log
+    from mmagent.training.run.spec import RunSpec
+
+SAMPLES = 8
+STEPS = 60
+LEARNT = {"prefer": 0.95}
+"""What is left at most of the first loss when the samples have been learnt by heart: half of it in other stages. A
+preference of some nats is much, and moves its loss little."""
+MISSED = 0.1
+"""The share of what was learnt of some term that is lost at least when samples are given each other's media or targets."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a check has found; `faults` are why the run cannot work."""
+
+    joints: tuple[str, ...] = ()
+    trained: Mapping[str, int] | None = None
+    frozen: Mapping[str, int] | None = None
+    before: float = math.nan
+    after: float = math.nan
+    exchanged: float = math.nan
+    seconds: float = math.nan
+    hours: float = math.nan
+    memory: int = 0
+    faults: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        return not self.faults
+
+    def as_data(self) -> dict[str, Any]:
+        """All of it as plain data; what was not measured is None."""
+        told = {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in asdict(self).items()
+        }
+        return {**told, "works": self.works}
+
+    def lines(self) -> list[str]:
+        """All of it for people."""
+        lines = [*self.joints]
+        lines += [f"trained: {name}, {count:,} parameters" for name, count in (self.trained or {}).items()]
+        lines += [f"frozen: {name}, {count:,} parameters" for name, count in (self.frozen or {}).items()]
+        if not math.isnan(self.after):
+            lines.append(f"samples by heart: loss {self.before:.4g} to {self.after:.4g} in {STEPS} steps")
+        if not math.isnan(self.exchanged):
+            lines.append(f"with media or targets exchanged: loss {self.exchanged:.4g}")
+        if not math.isnan(self.hours):
+            lines.append(
+                f"a step: {self.seconds:.3g} s; the run: {self.hours:.3g} h; memory: {self.memory / 1e6:,.0f} MB"
+            )
+        return [*lines, *(f"cannot work: {fault}" for fault in self.faults)]
+
+
+def check(spec: RunSpec, beside: Path, *, report: log.Report | None = None, registry: Registry | None = None) -> Found:
+    """Check a run; what is wrong with its model or its data is a fault like any other."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        try:
+            room = open_room(spec, beside, folder, stack, registry=registry, most=SAMPLES)
+            room.course.pack(0)
+            batch = room.course.at(0, 0)
+        except MMAgentError as error:
+            return Found(faults=(str(error),))
+        found = Found(tuple(joints(room.parts)), room.parted.trained, room.parted.frozen)
+        try:
+            return _by_heart(spec, room, batch, folder, found, report)
+        except MMAgentError as error:
+            return replace(found, faults=(str(error),))
+
+
+class _ByHeart:
+    """The course over one batch, whatever the step."""
+
+    def __init__(self, room: Room, batch: Any) -> None:
+        self._room, self._batch = room, batch
+        self.terms = room.course.terms
+
+    @property
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        return self._room.course.modules
+
+    def at(self, number: int, seed: int) -> Any:
+        return self._batch
+
+    def counts(self, batch: Any) -> Mapping[str, int]:
+        return self._room.course.counts(batch)
+
+    def losses(self, batch: Any) -> Mapping[str, torch.Tensor]:
+        return self._room.course.losses(batch)
+
+    def sample(self, folder: Path, step: int) -> None:
+        """Nothing is looked at."""
+
+
+def _by_heart(spec: RunSpec, room: Room, batch: Any, folder: Path, found: Found, report: log.Report | None) -> Found:
+    recipe = Recipe(
+        STEPS, rate=max(spec.recipe.rate, 1e-3), warmup=5, decay=0.0, average=0.0, schedule="constant",
+        keep_every=STEPS + 1, sample_every=STEPS + 1, precision=spec.recipe.precision,
+    )  # fmt: skip
+    before = _losses(room, batch)
+    begun = time.perf_counter()
+    fit(_ByHeart(room, batch), recipe, folder / "by-heart", report=report)
+    seconds = (time.perf_counter() - begun) / STEPS / room.school.batch  # of a sample
+    after = _losses(room, batch)
+    other = room.course.exchanged(batch)
+    exchanged = None if other is None else _losses(room, other)
+    step = seconds * spec.batch * spec.recipe.accumulate
+    return replace(
+        found, before=_sum(before), after=_sum(after), exchanged=math.nan if exchanged is None else _sum(exchanged),
+        seconds=step, hours=step * spec.recipe.steps / 3600, memory=_memory(room),
+        faults=tuple(_faults(room.school.batch, before, after, exchanged, spec.stage.kind)),
+    )  # fmt: skip
+
+
+def _faults(n_samples: int, before: Terms, after: Terms, exchanged: Terms | None, kind: str) -> Iterator[str]:
+    """What the losses say against the run: of the samples at first, at last, and with media or targets exchanged."""
+    if not _sum(after) < LEARNT.get(kind, 0.5) * _sum(before):
+        yield (
+            f"{n_samples} samples are not learnt by heart in {STEPS} steps: the loss goes from {_sum(before):.4g} to "
+            f"{_sum(after):.4g}; look at the data, raise recipe.rate, or train more parts"
+        )
+    elif exchanged and not any(exchanged[name] - after[name] > MISSED * (before[name] - after[name]) for name in after):
+        yield (
+            f"with media or targets exchanged the loss is {_sum(exchanged):.4g}, with their own {_sum(after):.4g}: what "
+            "is learnt does not depend on them; the words tell it already, or all samples have the same answer"
+        )
+
+
+Terms = Mapping[str, float]
+
+
+def _losses(room: Room, batch: Any) -> Terms:
+    """The weighed terms of a batch as the model is now, with the same random numbers each time."""
+    import torch
+
+    room.parts.eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        told = room.course.losses(batch)
+    return {name: float(told[name]) * weight for name, weight in room.course.terms.items() if name in told}
+
+
+def _sum(terms: Terms) -> float:
+    return sum(terms.values())
+
+
+def _memory(room: Room) -> int:
+    """The most bytes that this process has held so far; on a GPU, there."""
+    import torch
+
+    if room.parts.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(room.parts.device))
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
