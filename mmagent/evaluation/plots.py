@@ -52,7 +52,7 @@ def _figure(path: Path, width: float, height: float) -> Iterator[Axes]:
 def _bars(report: Report, path: Path) -> Path:
     """A bar for each score of each result, with its interval."""
     head, rows = report.rows()
-    labels = [" ".join(cell for cell in row[: head.index("n")] if cell) for row in rows]
+    labels = [" · ".join(cell for cell in row[: head.index("n")] if cell) for row in rows]
     names = report.names
     n_bars = len(names) * len(labels)
     with _figure(path, 7, max(2.0, 0.8 + _PER_BAR * (n_bars + len(names)))) as axes:
@@ -78,7 +78,7 @@ def _curves(report: Report, name: str, path: Path) -> Path:
         for about, points in report.curves(name).items():
             strengths, scores = [item for item, _ in points], [score for _, score in points]
             axes.plot(
-                strengths, [item.value for item in scores], marker="o", label=_plain(" ".join(filter(None, about)))
+                strengths, [item.value for item in scores], marker="o", label=_plain(" · ".join(filter(None, about)))
             )
             low = [item.value if item.low is None else item.low for item in scores]
             high = [item.value if item.high is None else item.high for item in scores]
@@ -94,7 +94,9 @@ def _matrix(report: Report, name: str, path: Path) -> Path:
     systems, data, values = report.matrix(name)
     numbers = [[math.nan if value is None else value for value in row] for row in values]
     with _figure(path, 2.5 + 1.1 * len(data), 1.5 + 0.6 * len(systems)) as axes:
-        image: Any = axes.imshow(numbers, cmap="Blues", aspect="auto")
+        image: Any = axes.imshow(
+            numbers, cmap="Blues", aspect="auto", vmin=0
+        )  # from 0, so that small differences look small
         for row, line in enumerate(numbers):
             for column, value in enumerate(line):
                 if not math.isnan(value):

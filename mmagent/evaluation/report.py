@@ -136,4 +136,5 @@ class Report(_Strict):
 
 
 def _cell(value: Setting) -> str:
-    return "" if value is None else str(value)
+    """A setting as a cell; a strength of 0.0 is that of no perturbation, and is left out."""
+    return "" if value is None or (isinstance(value, float) and not value) else str(value)
