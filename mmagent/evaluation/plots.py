@@ -94,9 +94,8 @@ def _matrix(report: Report, name: str, path: Path) -> Path:
     systems, data, values = report.matrix(name)
     numbers = [[math.nan if value is None else value for value in row] for row in values]
     with _figure(path, 2.5 + 1.1 * len(data), 1.5 + 0.6 * len(systems)) as axes:
-        image: Any = axes.imshow(
-            numbers, cmap="Blues", aspect="auto", vmin=0
-        )  # from 0, so that small differences look small
+        # Colours from 0 on, so that small differences look small.
+        image: Any = axes.imshow(numbers, cmap="Blues", aspect="auto", vmin=0)
         for row, line in enumerate(numbers):
             for column, value in enumerate(line):
                 if not math.isnan(value):
