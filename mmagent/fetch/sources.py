@@ -136,3 +136,26 @@ class Hub:
                 with Path(path).open("rb") as stream:
                     receive(stream, file, folder, self)
                 done += file.size
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Files that come with mmagent itself, in a folder of the package."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return "mmagent's own files"
+
+    @property
+    def command(self) -> str:
+        return "pip install --force-reinstall --no-deps mmagent"
+
+    def take(self, files: Sequence[File], folder: Path, progress: Progress) -> None:
+        for file in files:
+            try:
+                stream = (self.folder / file.name).open("rb")
+            except OSError as error:
+                raise Unavailable(f"{self.folder / file.name} cannot be read ({error.strerror})") from None
+            with stream:
+                receive(stream, file, folder, self)
