@@ -72,10 +72,9 @@ class SpeechT5:
     def say(self, ids: Any, speaker: Embedding | None, speed: float) -> Any:
         import torch
 
-        vector = given({"speaker": self._own if speaker is None else torch.tensor(speaker.array)}, self._network)
-        return self._network.generate_speech(
-            ids, vector["speaker"], attention_mask=torch.ones_like(ids), vocoder=self._vocoder
-        )
+        chosen: Any = self._own if speaker is None else torch.tensor(speaker.array)
+        vector = given({"speaker": chosen}, self._network)["speaker"]
+        return self._network.generate_speech(ids, vector, attention_mask=torch.ones_like(ids), vocoder=self._vocoder)
 
 
 class Vits:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mmagent import Preset, Speech, load_tool
+from mmagent import Preset, Speech, Text, load_tool
 from mmagent.card import Port
 from mmagent.errors import MediaError, ModelError, RegistryError
 from mmagent.graph.routes import routes
@@ -246,3 +246,24 @@ def test_undeclared_sound_is_written_down_by_a_preset_that_is_cheaper(small: Map
     mine = Preset("my-whisper", registry.find("whisper.v1"), settings, cost=0.01).card
     nodes = _to_words(1, HUM, [*registry.cards(), mine])
     assert [node.tool for node in nodes.values()] == ["my-whisper.v1", "turn-words.v1"]
+
+
+@pytest.mark.slow  # a processor takes its time over bfloat16
+def test_it_runs_in_the_precision_asked_for(small: Mapping[str, Path], ctx: Listener) -> None:
+    asked: dict[str, Any] = {"backend": "transformers", "pickle": True, "dtype": "bfloat16"}
+    for name in ("OpenAI", "transformers"):
+        tool: Any = load_tool("whisper.v1", model=str(small[name]), **asked)
+        assert str(tool._listener._model.dtype) == "torch.bfloat16"
+    assert isinstance(tool.run(HUM, ctx).text, Text)
+    assert card(small["transformers"], dtype="float16").memory < card(small["transformers"]).memory
+    with pytest.raises(ModelError, match="computes in float32 or float16"):
+        load_tool("whisper.v1", model=str(small["OpenAI"]), backend="openai-whisper", pickle=True, dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [("transformers", "transformers"), ("OpenAI", "openai-whisper"), ("CTranslate2", "faster-whisper")],
+)
+def test_a_device_that_is_not_here_is_an_error_of_the_model(small: Mapping[str, Path], name: str, backend: str) -> None:
+    with pytest.raises(ModelError, match="toaster"):
+        load_tool("whisper.v1", model=str(small[name]), backend=backend, pickle=True, device="toaster")
