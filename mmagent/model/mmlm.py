@@ -9,19 +9,20 @@ import functools
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmagent.card import Card
 from mmagent.conversation import Conversation, Policy, Said
-from mmagent.errors import MissingExtra
+from mmagent.errors import MissingExtra, ModelError
 from mmagent.model import wires
 from mmagent.model.reasoner import Encoder
-from mmagent.model.saved import Told, load, tell, told
-from mmagent.model.spec import ModelSpec
+from mmagent.model.saved import Told, load, save, tell, tensors, told, write
+from mmagent.model.spec import ModelSpec, read_spec
 from mmagent.tool import Context, ToolType
 
 if TYPE_CHECKING:
     from mmagent.model.backbones import Backbone
+    from mmagent.model.extending import Given
     from mmagent.model.parts import Parts
     from mmagent.model.speaker import Speaker
 
@@ -128,6 +129,68 @@ class MMLM:
     def parts(self) -> Parts:
         """The loaded parts, the very ones that it speaks with."""
         return self._loaded().parts
+
+    # -- folders
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, *, force_download: bool = False,
+        token: str | bool | None = None, cache_dir: str | Path | None = None, local_files_only: bool = False,
+        revision: str | None = None, backbone: Backbone | None = None,
+    ) -> MMLM:  # fmt: skip
+        """The model in a folder or in a repository of the hub; FetchError if there is none. No weights are read yet."""
+        from mmagent.model.hub import pull
+
+        folder = pull(
+            pretrained_model_name_or_path, force_download=force_download, token=token, cache_dir=cache_dir,
+            local_files_only=local_files_only, revision=revision,
+        )  # fmt: skip
+        return cls(read_spec(folder), backbone, folder=folder)
+
+    def save_pretrained(
+        self, save_directory: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False, **options: Any
+    ) -> str | None:
+        """Write the model's folder: its spec and what was trained. With `push_to_hub` it goes to the hub too, under
+        `repo_id` or the folder's name and with the options of `push_to_hub`; then the commit's URL is returned."""
+        self._save(Path(save_directory))
+        return self.push_to_hub(repo_id or Path(save_directory).name, **options) if push_to_hub else None
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Put the model's folder on the hub and return the commit's URL; the options are those of `ModelHubMixin`'s
+        (`commit_message private token branch create_pr allow_patterns ignore_patterns delete_patterns`)."""
+        from mmagent.model.hub import push
+
+        return push(self._save, self.spec, repo_id, **options)
+
+    def _save(self, folder: Path) -> None:
+        if self._given is not None:
+            save(self._given, folder)
+        else:
+            write(folder, self.spec, tensors(self.folder) if self.folder is not None else {}, self.told)
+
+    def extend(
+        self, modality: str, folder: str | Path | None = None, *, k: int = 4, encoder: Given | None = None,
+        generator: Given | None = None, projector: Given | None = None, reader: Given | None = None, **more: Any,
+    ) -> MMLM:  # fmt: skip
+        """The model with a modality more, which it has still to learn: in by an `encoder`, out by `k` signal tokens
+        and a `generator`, or both.
+
+            model.extend("depth", k=4, encoder="depth-encoder", generator="depth-painter")
+
+        `projector` is what the signals go through (a query transformer as long as the generator's prompts), `reader`
+        what the encoder's states do (an mlp; without a generator `projector` names it too); `more` is the rest of an output, such as `opening` and
+        `requests`. The new folder, `<name>-<modality>` here unless given, has all that was trained and names this
+        model's digest. ModelError for a model that has no folder: save it first.
+        """
+        from mmagent.model.extending import extend
+
+        if self.folder is None:
+            raise ModelError(f"{self.name} has no folder, and what extends it names its digest; save it first")
+        made = extend(
+            self.spec, self.folder, modality, Path(folder or f"{self.name}-{modality}"), k=k, encoder=encoder,
+            generator=generator, projector=projector, reader=reader, more=more,
+        )  # fmt: skip
+        return MMLM(read_spec(made), self._backbone, folder=made)
 
     def _loaded(self) -> Speaker:
         with self._lock:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from blake3 import blake3
 
@@ -19,7 +19,7 @@ from mmagent.card import Port
 from mmagent.errors import MissingExtra, ModelError
 from mmagent.graph.ports import parse_port, show_port
 from mmagent.model import ports
-from mmagent.model.spec import read_spec, write_spec
+from mmagent.model.spec import ModelSpec, read_spec, write_spec
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,6 @@ class Told:
     backbone: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     parent: str = ""
-    digest: str = ""
 
     def has_learnt(self, name: str) -> bool:
         """Whether a part has been trained, see `Parts.has_learnt`."""
@@ -71,22 +70,35 @@ def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16
     import torch
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     as_saved = torch.float16 if dtype == "float16" else torch.float32
     kept = {name: value.detach().to("cpu", as_saved).contiguous() for name, value in _trained(parts).items()}
-    found = tell(parts)
-    told = {
+    return write(folder, parts.spec, kept, replace(tell(parts), backbone=backbone_digest(parts.backbone)))
+
+
+def write(folder: Path, spec: ModelSpec, tensors: Mapping[str, torch.Tensor], told: Told) -> Path:
+    """Write a folder's two files."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = {
         "format": FORMAT,
-        "trained": found.trained,
-        "ports": {name: show_port(port) for name, port in found.ports.items()},
-        "tokens": found.tokens,
-        "backbone": backbone_digest(parts.backbone),
-        "digests": found.digests,
-        "parent": found.parent,
+        "trained": json.dumps(told.trained),
+        "ports": json.dumps({name: show_port(port) for name, port in told.ports.items()}),
+        "tokens": json.dumps(dict(told.tokens)),
+        "backbone": told.backbone,
+        "digests": json.dumps(dict(told.digests)),
+        "parent": told.parent,
     }
-    write(folder, kept, told)
-    _replace(folder / "model.yaml", lambda path: write_spec(parts.spec, path))
+    _replace(folder / NAME, lambda path: save_file(dict(tensors), path, metadata=metadata))
+    _replace(folder / "model.yaml", lambda path: write_spec(spec, path))
     return folder
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a folder's trained parts, by name; none where nothing was trained."""
+    from safetensors.torch import load_file
+
+    return load_file(folder / NAME) if (folder / NAME).is_file() else {}
 
 
 def _trained(parts: Parts) -> dict[str, nn.Parameter]:
@@ -98,14 +110,6 @@ def _trained(parts: Parts) -> dict[str, nn.Parameter]:
     wanted = {id(value) for name in names for value in parts.part(name)}
     wanted |= {id(value) for name in parts.trained for value in parts.part(name)}
     return {name: value for name, value in parts.named_parameters() if id(value) in wanted}
-
-
-def write(folder: Path, tensors: Mapping[str, torch.Tensor], told: Mapping[str, Any]) -> None:
-    """Write `trained.safetensors`: its tensors, and what it tells of itself as JSON values."""
-    from safetensors.torch import save_file
-
-    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
-    _replace(folder / NAME, lambda path: save_file(dict(tensors), path, metadata=metadata))
 
 
 def _replace(path: Path, fill: Callable[[Path], None]) -> None:
@@ -133,7 +137,6 @@ def told(folder: Path | str) -> Told:
         found["backbone"],
         json.loads(found["digests"]),
         found["parent"],
-        digest(folder),
     )
 
 
@@ -154,12 +157,17 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def digest(folder: Path | str) -> str:
-    """What tells a model from any other: BLAKE3 of its spec and of its trained parts."""
+    """What tells a model from any other: BLAKE3 of its spec and of its trained parts, whoever wrote them down."""
     hasher = blake3()
-    for name in ("model.yaml", NAME):
-        path = Path(folder) / name
-        content = path.read_bytes() if path.is_file() else b""
-        hasher.update(f"{name}\0{len(content)}\0".encode()).update(content)
+    spec, path = Path(folder) / "model.yaml", Path(folder) / NAME
+    content = [spec.read_bytes()]
+    if path.is_file():
+        whole = path.read_bytes()
+        size = int.from_bytes(whole[:8], "little")
+        # The library writes the header's entries in any order, the tensors always in the same.
+        content += [json.dumps(json.loads(whole[8 : 8 + size]), sort_keys=True).encode(), whole[8 + size :]]
+    for part in content:
+        hasher.update(f"{len(part)}\0".encode()).update(part)
     return hasher.hexdigest()
 
 
@@ -203,9 +211,8 @@ def _of(kind: str, found: Mapping[str, Port]) -> dict[str, Port]:
 def _fill(parts: Parts, path: Path) -> None:
     """Put the tensors of a file into the parts; ModelError names every one that is missing, too much or of another shape."""
     import torch
-    from safetensors.torch import load_file
 
-    given, wanted = load_file(path), _trained(parts)
+    given, wanted = tensors(path.parent), _trained(parts)
     wrong = [f"{name} is missing" for name in wanted.keys() - given.keys()]
     wrong += [f"{name} belongs to no part" for name in given.keys() - wanted.keys()]
     wrong += [

@@ -189,5 +189,9 @@ def read_any(folder: Path) -> ModelSpec | ChatModelSpec:
     except yaml.YAMLError as error:
         raise ModelError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, item['loc'])) or 'model'}: {item['msg']}" for item in error.errors()]
-        raise ModelError("\n  ".join([f"{path} does not describe a model:", *faults])) from None
+        raise ModelError("\n  ".join([f"{path} does not describe a model:", *faults(error)])) from None
+
+
+def faults(error: ValidationError) -> list[str]:
+    """Everything that is wrong with a spec, one line each."""
+    return [f"{'.'.join(map(str, item['loc'])) or 'model'}: {item['msg']}" for item in error.errors()]
