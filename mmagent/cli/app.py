@@ -13,7 +13,7 @@ import click
 from mmagent.cli.exits import INTERRUPTED, code_of
 from mmagent.errors import MMAgentError
 
-COMMANDS = ("run", "chat", "plan", "graph", "tools", "new", "fetch", "train", "eval", "doctor", "mcp")
+COMMANDS = ("run", "chat", "plan", "graph", "tools", "model", "new", "fetch", "train", "eval", "doctor", "mcp")
 """In the order in which the help lists them; `mmagent.cli.<name>` holds each as `command`."""
 
 
