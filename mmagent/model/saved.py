@@ -56,12 +56,11 @@ def has_learnt(trained: Collection[str], name: str) -> bool:
 
 
 def tell(parts: Parts) -> Told:
-    """What a folder of these parts would tell, digests of folders and of the backbone left out."""
+    """What a folder of these parts would tell, digests of weights left out."""
     found = {f"inputs.{name}": port for name, port in parts.features.items()}
     found |= {f"outputs.{name}": port for name, port in parts.conditions.items()}
     tokens = {row.modality: (row.open, row.k) for row in parts.rows.table}
-    digests = ports.digests(parts.spec)
-    return Told(tuple(sorted(parts.trained)), found, tokens, digests=digests, parent=parts.parent)
+    return Told(tuple(sorted(parts.trained)), found, tokens, parent=parts.parent)
 
 
 def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
@@ -72,7 +71,8 @@ def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16
     folder = Path(folder)
     as_saved = torch.float16 if dtype == "float16" else torch.float32
     kept = {name: value.detach().to("cpu", as_saved).contiguous() for name, value in _trained(parts).items()}
-    return write(folder, parts.spec, kept, replace(tell(parts), backbone=backbone_digest(parts.backbone)))
+    told = replace(tell(parts), backbone=backbone_digest(parts.backbone), digests=ports.digests(parts.spec))
+    return write(folder, parts.spec, kept, told)
 
 
 def write(folder: Path, spec: ModelSpec, tensors: Mapping[str, torch.Tensor], told: Told) -> Path:

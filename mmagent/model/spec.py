@@ -176,20 +176,40 @@ def write_spec(spec: ModelSpec, path: Path) -> None:
 
 
 def read_any(folder: Path) -> ModelSpec | ChatModelSpec:
-    """As `read_spec`; a `chat` section makes it the spec of a chat model."""
+    """As `read_spec`; a `chat` section makes it the spec of a chat model.
+
+    A backbone's path, and a tool's setting, that begins with `./` or `../` is a path from the model's own folder.
+    """
     from mmagent.model.chat.spec import ChatModelSpec
 
     path = folder / "model.yaml"
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
         kind = ChatModelSpec if isinstance(content, dict) and "chat" in content else ModelSpec
-        return kind.model_validate(content)
+        found = kind.model_validate(content)
+        return found if isinstance(found, ChatModelSpec) else _placed(found, folder)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); a model's folder holds a model.yaml") from None
     except yaml.YAMLError as error:
         raise ModelError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
         raise ModelError("\n  ".join([f"{path} does not describe a model:", *faults(error)])) from None
+
+
+def _placed(spec: ModelSpec, folder: Path) -> ModelSpec:
+    def beside(value: Any) -> Any:
+        local = isinstance(value, str) and value.startswith(("./", "../"))
+        return str((folder / value).resolve()) if local else value
+
+    def tool(given: ToolSpec | None) -> ToolSpec | None:
+        return given and given.model_copy(
+            update={"settings": {name: beside(value) for name, value in given.settings.items()}}
+        )
+
+    inputs = {name: item.model_copy(update={"encoder": tool(item.encoder)}) for name, item in spec.inputs.items()}
+    outputs = {name: item.model_copy(update={"generator": tool(item.generator)}) for name, item in spec.outputs.items()}
+    backbone = spec.backbone.model_copy(update={"path": beside(spec.backbone.path)})
+    return spec.model_copy(update={"inputs": inputs, "outputs": outputs, "backbone": backbone})
 
 
 def faults(error: ValidationError) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mmagent.card import Port
 from mmagent.errors import ModelError
+from mmagent.model.decode import Prefix, Sampler, decode
 from mmagent.model.feeding import length
 from mmagent.model.parts import Parts, Seen
 from mmagent.model.spec import ModelSpec
@@ -85,6 +87,34 @@ def test_states_that_do_not_count_change_nothing(parts: dict[str, Parts]) -> Non
         with torch.no_grad():
             (bare,), (padded,) = own.embed([[picture(1, 4)]]), own.embed([[picture(1, 4, hidden=2)]])
         torch.testing.assert_close(bare, padded, rtol=1e-4, atol=1e-5, msg=kind)
+
+
+def test_replies_to_unlike_prompts_are_those_to_each_alone(parts: dict[str, Parts]) -> None:
+    own = parts["mlp"]
+    asked = [[7, picture(1, 5), 8], [30], [picture(2, 2), 9, picture(3, 7, hidden=2), own.rows.table["image"].open]]
+
+    def replies(prompts: list[list[Any]]) -> tuple[list[tuple[int | None, ...]], torch.Tensor]:
+        steps = list(itertools.islice(decode(own.rows, own.embed(prompts), [], Sampler(), ends=()), 8))
+        return [step.ids for step in steps], torch.stack([step.hidden for step in steps])  # [n, B, D]
+
+    with torch.no_grad():
+        together, states = replies(asked)
+        for at, prompt in enumerate(asked):
+            alone, hidden = replies([prompt])
+            assert [ids[at] for ids in together] == [ids[0] for ids in alone]
+            torch.testing.assert_close(states[:, at], hidden[:, 0], rtol=1e-3, atol=1e-3)
+
+
+def test_a_medium_is_read_once_for_several_questions(parts: dict[str, Parts]) -> None:
+    own, shown = parts["mlp"], [7, picture(1, 5), 8]
+    with torch.no_grad():
+        prefix = Prefix(own.rows, own.embed([shown]))
+        for question in ([9, 10], [11]):
+            (on,) = own.embed([question])
+            (whole,) = own.embed([[*shown, *question]])
+            found = list(itertools.islice(decode(own.rows, [on], [], Sampler(), (), prefix), 6))
+            again = list(itertools.islice(decode(own.rows, [whole], [], Sampler(), ()), 6))
+            assert [step.ids for step in found] == [step.ids for step in again]
 
 
 def test_media_stand_where_they_stood(parts: dict[str, Parts], backbone: Any) -> None:

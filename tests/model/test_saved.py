@@ -197,6 +197,25 @@ def test_a_spec_is_read_as_it_was_written(spec_of: Make, tmp_path: Path) -> None
         assert read_spec(tmp_path) == spec
 
 
+def test_paths_that_begin_with_a_dot_lie_beside_the_file(tmp_path: Path) -> None:
+    said = {
+        "name": "small",
+        "backbone": {"path": "./llm"},
+        "inputs": {
+            "image": {"encoder": {"tool": "eye", "settings": {"model": "../eye"}}, "projector": {"kind": "mlp"}}
+        },
+        "outputs": {
+            "image": {"k": 1, "generator": {"tool": "b", "settings": {"model": "o/n"}}, "projector": {"kind": "mlp"}}
+        },
+    }
+    (tmp_path / "model.yaml").write_text(json.dumps(said))
+    spec = read_spec(tmp_path)
+    assert spec.backbone.path == str(tmp_path / "llm")
+    assert spec.inputs["image"].encoder is not None and spec.outputs["image"].generator is not None
+    assert spec.inputs["image"].encoder.settings == {"model": str(tmp_path.parent / "eye")}
+    assert spec.outputs["image"].generator.settings == {"model": "o/n"}
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
