@@ -26,7 +26,7 @@ def text_encoder() -> tuple[Any, Any]:
 
     folder = fetch(WEIGHTS)
     tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=LENGTH)
-    encoder = BertModel.from_pretrained(folder, use_safetensors=True, add_pooling_layer=False).eval()
+    encoder = BertModel.from_pretrained(folder, use_safetensors=True).eval()
     encoder.requires_grad_(False)
     encoder.config.use_attention_mask = True  # read by Stable Diffusion's pipelines
     return encoder, tokenizer
