@@ -78,5 +78,5 @@ def sheet(*rows: torch.Tensor) -> Array:
 
     light = (torch.cat([row.flatten(0, 1) for row in rows]) - _DARK) / (_BRIGHT - _DARK)  # [R · B · T, M]
     pixels = light.clamp(0, 1).mul(255).round().to(torch.uint8)
-    picture: Array = pixels.unflatten(0, (len(rows), -1)).mT.flip(1).flatten(0, 1).numpy()  # [R · M, B · T]
+    picture: Array = pixels.reshape(len(rows), -1, N_BINS).mT.flip(1).flatten(0, 1).numpy()  # [R · M, B · T]
     return picture

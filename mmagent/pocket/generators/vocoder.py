@@ -110,7 +110,9 @@ def difference(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     terms = []
     for length in RESOLUTIONS:
         one, other = _magnitudes(made, length), _magnitudes(true, length)
-        terms.append(torch.linalg.vector_norm(other - one) / torch.linalg.vector_norm(other).clamp(min=1e-6))
+        # As if nothing were softer: a batch of rests must not outweigh all others.
+        whole = torch.linalg.vector_norm(other.clamp(min=_QUIET))
+        terms.append(torch.linalg.vector_norm(other - one) / whole)
         terms.append((other.clamp(min=_QUIET).log() - one.clamp(min=_QUIET).log()).abs().mean())
     return torch.stack(terms).sum() / len(RESOLUTIONS)
 
