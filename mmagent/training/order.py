@@ -23,7 +23,10 @@ WINDOW = 16
 
 
 class Order(Generic[T]):
-    """Batches of `size` of what `prepare` makes of a mix's records, of like `length`; bad records are left out."""
+    """Batches of `size` of what `prepare` makes of a mix's records; bad records are left out.
+
+    Among `window` batches, those of like `length` come together.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Order(Generic[T]):
         prepare: Callable[[Record], T],
         length: Callable[[T], int],
         bad: BadRecords | None = None,
+        window: int = WINDOW,
     ) -> None:
         if not 1 <= size <= mix.size:
             raise IntakeError(
@@ -39,21 +43,13 @@ class Order(Generic[T]):
             )
         self.mix, self.size, self.bad = mix, size, bad or BadRecords()
         self._prepare, self._length = prepare, length
-        self._n = min(WINDOW, mix.size // size)
+        self._n = min(window, mix.size // size)
         self._window = lru_cache(maxsize=2)(self._made)
 
     def at(self, number: int) -> list[T]:
         """The batch of that number, counted from 0. IntakeError if no record in its neighbourhood is usable."""
         window, place = divmod(number, self._n)
         return self._window(window)[Permutation(self._n, self.mix.seed, "batch", window)[place]]
-
-    def first(self, n: int) -> list[T]:
-        """The first n usable records in the order of the mix; fewer if there are no more."""
-        found: list[T] = []
-        for place in range(self.mix.size):
-            if len(found) < n:
-                found += self._record(place)
-        return found
 
     def _made(self, window: int) -> list[list[T]]:
         """The window's batches, of which the sizes differ by one where some of its records are bad."""

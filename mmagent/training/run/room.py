@@ -53,6 +53,7 @@ def open_room(
     from mmagent.model.zoo import place
     from mmagent.training.lessons import Teacher
     from mmagent.training.making import Maker
+    from mmagent.training.order import WINDOW
     from mmagent.training.shards import Features
     from mmagent.training.stages import School
 
@@ -93,7 +94,8 @@ def open_room(
     teacher = Teacher(prompter, parts.rows.table, features, parts.n_positions, model.context)
     bad = BadRecords(spec.bad, out / "bad.jsonl")
     batch = spec.batch if most is None else min(most, mix.size)
-    school = School(parts, mix, teacher, maker, keep, batch, bad, part)
+    window = WINDOW if most is None else 1  # a look at some records is to be at any, not at those of one length
+    school = School(parts, mix, teacher, maker, keep, batch, bad, part, window)
     course = spec.stage.course(school)
     stack.callback(course.close)
     return Room(parts, parted, school, course)

@@ -11,7 +11,7 @@ from mmagent.errors import ConversationError
 from mmagent.model.pieces import Seen
 from mmagent.training.lessons import Lesson, Teacher
 from mmagent.training.making import Maker
-from mmagent.training.order import Order
+from mmagent.training.order import WINDOW, Order
 
 if TYPE_CHECKING:
     from mmagent.model.parts import Parts
@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class School:
-    """`folder` is where frozen states are kept, in files of this `part`; `batch` is the records of a batch, and
-    `maker` gives a modality's generator."""
+    """`folder` is where frozen states are kept, in files of this `part`; `batch` is the records of a batch, `window`
+    the batches among which records are sorted by length, and `maker` gives a modality's generator."""
 
     parts: Parts
     mix: Mix
@@ -35,6 +35,7 @@ class School:
     batch: int
     bad: BadRecords | None = None
     part: str = "0"
+    window: int = WINDOW
 
     def lessons(self, *, words: bool, signs: bool, media: bool = False) -> Order[Lesson]:
         """The records' lessons, with words and signal ids supervised, or one of them; records without any are bad,
@@ -56,4 +57,4 @@ class School:
 
     def ordered(self, prepare: Callable[[Record], T], length: Callable[[T], int]) -> Order[T]:
         """What is made of the records, in batches."""
-        return Order(self.mix, self.batch, prepare, length, self.bad)
+        return Order(self.mix, self.batch, prepare, length, self.bad, self.window)
