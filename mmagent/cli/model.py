@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmagent.model.overview import Overview, Row
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """Bytes as people write them: 800MB, 2 GB, 512."""
 
     name = "size"

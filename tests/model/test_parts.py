@@ -91,7 +91,11 @@ def test_states_that_do_not_count_change_nothing(parts: dict[str, Parts]) -> Non
 
 def test_replies_to_unlike_prompts_are_those_to_each_alone(parts: dict[str, Parts]) -> None:
     own = parts["mlp"]
-    asked = [[7, picture(1, 5), 8], [30], [picture(2, 2), 9, picture(3, 7, hidden=2), own.rows.table["image"].open]]
+    asked: list[list[Any]] = [
+        [7, picture(1, 5), 8],
+        [30],
+        [picture(2, 2), 9, picture(3, 7, hidden=2), own.rows.table["image"].open],
+    ]
 
     def replies(prompts: list[list[Any]]) -> tuple[list[tuple[int | None, ...]], torch.Tensor]:
         steps = list(itertools.islice(decode(own.rows, own.embed(prompts), [], Sampler(), ends=()), 8))
@@ -106,7 +110,7 @@ def test_replies_to_unlike_prompts_are_those_to_each_alone(parts: dict[str, Part
 
 
 def test_a_medium_is_read_once_for_several_questions(parts: dict[str, Parts]) -> None:
-    own, shown = parts["mlp"], [7, picture(1, 5), 8]
+    own, shown = parts["mlp"], list[Any]([7, picture(1, 5), 8])
     with torch.no_grad():
         prefix = Prefix(own.rows, own.embed([shown]))
         for question in ([9, 10], [11]):
