@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mmagent.pocket.judges.facts import NONE
+from mmagent.pocket.judges.pictures.ground import NEAR
 from mmagent.pocket.judges.pictures.nonsense import KINDS, nonsense
 from mmagent.pocket.world import scenes, splits, videos
 from mmagent.pocket.world.catalogue import catalogue
@@ -40,9 +41,9 @@ def training(random: Random) -> Drawn:
     chance = random.random()
     if chance < 0.04:
         return Drawn(rubbish(random), ())
-    if chance < 0.32:
+    if chance < 0.27:
         scene = scenes.draw(random, allowed=splits.trained)
-    elif chance < 0.5:
+    elif chance < 0.4:
         scene = videos.frame(videos.draw(random, splits.trained), random.randrange(videos.N_FRAMES))
     else:
         scene = scenes.Scene("", (), placed=tuple(_at_large(random)))
@@ -56,7 +57,7 @@ def spoilt(scene: scenes.Scene, random: Random, share: float, kinds: tuple[str, 
     if scene.background:
         ground = np.add(catalogue().backgrounds[scene.background], scene.shade).clip(0, 255)
     else:
-        ground = np.array([random.randint(0, 255) for _ in range(3)])
+        ground = _elsewhere(random)
     canvas = np.empty((SIDE, SIDE, 3), np.uint8)
     canvas[...] = ground
     placed = []
@@ -85,6 +86,16 @@ def rubbish(random: Random) -> Array:
     share = random.uniform(0.2, 1.0)
     made: Array = (chance.uniform(0, 255, 3) * (1 - share) + noise * share).astype(np.uint8)
     return made
+
+
+def _elsewhere(random: Random) -> Array:
+    """A colour that is none of the world's backgrounds."""
+    import numpy as np
+
+    while True:
+        colour = np.array([random.randint(0, 255) for _ in range(3)])
+        if all(np.linalg.norm(colour - known) >= NEAR for known in catalogue().backgrounds.values()):
+            return colour
 
 
 def _at_large(random: Random) -> list[Placed]:

@@ -29,6 +29,8 @@ SURE = 0.6
 """The probability from which something is a thing of the world."""
 APART = 2
 """Cells about a peak in which there is no other."""
+INSIDE = 0.45
+"""How near to the middle of a thing, as a share of its size, no fainter peak is another thing."""
 AT_ONCE = 64
 MOST_FRAMES = 6
 """Frames of a video that must show the one thing alone."""
@@ -71,6 +73,11 @@ class Eye:
         height = torch.sigmoid(cells.centre)
         highest = functional.max_pool2d(height, 2 * APART + 1, 1, APART)
         picture, y, x = ((height == highest) & (height >= FOUND)).nonzero(as_tuple=True)
+        order = height[picture, y, x].argsort(descending=True)
+        picture, y, x = picture[order], y[order], x[order]
+        if not len(picture):
+            yield from ((),) * len(pictures)
+            return
         place = CELL * (torch.stack([x, y], dim=1) + 0.5 + cells.offset[picture, :, y, x])
         size = SIZE * cells.size[picture, y, x].exp()
         things = shown(pictures, picture, place, size).contiguous(memory_format=torch.channels_last)
@@ -79,7 +86,8 @@ class Eye:
         for number, (across, down), edge, sure, kind in zip(
             picture.tolist(), place.tolist(), size.tolist(), chances.tolist(), best.tolist(), strict=True
         ):
-            found[number].append(Spot(self._classes[kind] if sure >= SURE else NONE, edge, across, down, sure))
+            if all(max(abs(across - one.x), abs(down - one.y)) > INSIDE * one.size for one in found[number]):
+                found[number].append(Spot(self._classes[kind] if sure >= SURE else NONE, edge, across, down, sure))
         yield from (tuple(sorted(spots, key=lambda spot: spot.x)) for spots in found)
 
 

@@ -79,6 +79,8 @@ class Sight(nn.Module):
 
 def shown(pictures: torch.Tensor, picture: torch.Tensor, place: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
     """Things as they are looked at, `[N, 3, 32, 32]`: in which picture `[N]`, at x and y `[N, 2]`, how large `[N]`, pixels."""
+    if not len(picture):
+        return pictures.new_zeros(0, 3, SHOWN, SHOWN)
     side = pictures.shape[-1]
     theta = torch.zeros(len(picture), 2, 3)
     theta[:, 0, 0] = theta[:, 1, 1] = size * MARGIN / side

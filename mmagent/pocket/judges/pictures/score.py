@@ -6,7 +6,7 @@ such as were held out; `worn`, these after what files and generators do to pictu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -24,9 +24,12 @@ from mmagent.pocket.world import scenes, splits, videos
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+NOTHING = "nothing"
+"""Where not even nonsense is seen."""
+
 
 def score_pictures(eye: Eye, n: int, random: Random) -> Report:
-    """On `n` true pictures of each set and `n` of each kind of nonsense."""
+    """On `n` true pictures of each set, and on the things of `n` pictures of each kind of nonsense."""
     report = Report("pictures")
     for media, allowed in (("seeds", splits.trained), ("compositions", splits.tested)):
         asked = [scenes.draw(random, scenes.KINDS[number % 3], allowed) for number in range(n)]
@@ -35,9 +38,12 @@ def score_pictures(eye: Eye, n: int, random: Random) -> Report:
         if media == "compositions":
             _judge(report, "worn", asked, eye.see(worn(pictures, random)))
     for kind in (*KINDS, *UNSEEN):
-        spoils = [spoilt(scenes.draw(random), random, 1.0, (kind,)).picture for _ in range(n)]
-        _offer(report, kind, eye.see(np.stack(spoils)))
-    _offer(report, "rubbish", eye.see(np.stack([rubbish(random) for _ in range(n)])))
+        spoils = [spoilt(scenes.draw(random), random, 1.0, (kind,)) for _ in range(n)]
+        for drawn, seen in zip(spoils, eye.see(np.stack([one.picture for one in spoils])), strict=True):
+            for item in drawn.placed:
+                report.offered(kind, _at(seen, item) in (NONE, NOTHING))
+    for seen in eye.see(np.stack([rubbish(random) for _ in range(n)])):
+        report.offered("rubbish", all(spot.name == NONE for spot in seen.spots))
     return report
 
 
@@ -75,14 +81,14 @@ def _judge(report: Report, media: str, asked: Sequence[scenes.Scene], found: Seq
         if scene.size:
             report.confused("size", scene.size, seen.size)
         for item in scene.placed:
-            near = [spot for spot in seen.spots if max(abs(spot.x - item.x), abs(spot.y - item.y)) < item.size / 2]
-            nearest = min(near, key=lambda spot: abs(spot.x - item.x) + abs(spot.y - item.y), default=None)
-            report.confused("thing", item.name, nearest.name if nearest else "nothing")
+            report.confused("thing", item.name, _at(seen, item))
 
 
-def _offer(report: Report, kind: str, found: Iterable[Seen]) -> None:
-    for seen in found:
-        report.offered(kind, all(spot.name == NONE for spot in seen.spots))
+def _at(seen: Seen, item: scenes.Placed) -> str:
+    """The name of what is seen where something lies."""
+    near = [spot for spot in seen.spots if max(abs(spot.x - item.x), abs(spot.y - item.y)) < item.size / 2]
+    nearest = min(near, key=lambda spot: abs(spot.x - item.x) + abs(spot.y - item.y), default=None)
+    return nearest.name if nearest else NOTHING
 
 
 def _still(random: Random) -> Array:
