@@ -59,7 +59,7 @@ def command(
         bars = Bars(stack) if first else None
         made = train(
             spec, run.parent, out, resume=resume, minutes=math.inf if minutes is None else minutes,
-            report=bars and bars.steps, packing=bars.packing if bars else _unseen, accelerator=accelerator,
+            report=bars.steps if bars else None, packing=bars.packing if bars else _unseen, accelerator=accelerator,
         )  # fmt: skip
     if first:
         if as_json:

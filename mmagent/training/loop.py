@@ -97,7 +97,7 @@ class _Run:
         for module in self.task.modules.values():
             module.train()
         losses = self._backward()
-        parameters = list(self._parameters.values())
+        parameters: list[torch.Tensor] = list(self._parameters.values())
         self.processes.add_gradients(parameters)
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
         self._optimizer.step()
@@ -192,8 +192,10 @@ class _Run:
                 f"{self.folder} holds a run whose {', '.join(differs)} is another; "
                 "give it the recipe that it had, or another folder"
             )
-        average = [("average", self._average)] if self.recipe.average else []
-        for kind, into in (("model", self._parameters), *average, ("buffer", self._buffers)):
+        kinds: dict[str, Mapping[str, torch.Tensor]] = {"model": self._parameters, "buffer": self._buffers}
+        if self.recipe.average:
+            kinds["average"] = self._average
+        for kind, into in kinds.items():
             found = before.part(kind)
             wrong = sorted(found.keys() ^ into.keys())
             if wrong:

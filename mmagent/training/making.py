@@ -142,7 +142,7 @@ class Making:
                 media,
                 generator=noise,
                 mask=mask[shown],
-                snr_gamma=SNR_GAMMA,  # type: ignore[arg-type]  # of the generator's own modality
+                snr_gamma=SNR_GAMMA,
             )
         return found
 

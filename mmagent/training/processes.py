@@ -47,7 +47,7 @@ class Processes:
         summed: torch.Tensor = self._accelerator.reduce(mine, "sum")
         return [float(value) for value in summed.tolist()]
 
-    def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def add_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
         """Give every parameter the sum of its gradients in all processes; one that has none here counts as zero."""
         if self._accelerator is None or self.world == 1:
             return

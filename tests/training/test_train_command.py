@@ -59,8 +59,8 @@ def test_a_run_is_stopped_gone_on_with_and_saved(run: Callable[..., Path], tmp_p
     assert {path.name for path in (parts / "model").iterdir()} == {"model.yaml", "trained.safetensors"}
     assert (parts / log.PLOT).exists() and list(parts.glob("events.out.tfevents.*"))
     assert mmagent("train", file, "--out", whole).exit_code == 0
-    one, other = (load_file(folder / "model" / "trained.safetensors") for folder in (parts, whole))
-    assert one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
+    kept, again = (load_file(folder / "model" / "trained.safetensors") for folder in (parts, whole))
+    assert kept.keys() == again.keys() and all(kept[name].tobytes() == again[name].tobytes() for name in kept)
 
 
 @pytest.mark.parametrize(("kind", "file"), [("align-inputs", "seen"), ("align-outputs", "drawn"), ("prefer", "liked")])
