@@ -143,7 +143,7 @@ _WHISPER = (
 )
 
 _OWN = Path(__file__).parent.parent / "pocket" / "generators" / "weights"
-_ENCODER = Part(
+ENCODER = Part(
     "all-minilm-l6-v2",
     {
         "model.safetensors": "text_encoder/model.safetensors",
@@ -151,6 +151,7 @@ _ENCODER = Part(
         "special_tokens_map.json": "tokenizer/special_tokens_map.json",
     },
 )
+"""What the pipelines of ours take from the text encoder as it is fetched."""
 
 
 def _own() -> list[WeightSet]:
@@ -161,9 +162,7 @@ def _own() -> list[WeightSet]:
         files = tuple(File(name, sha256, size) for name, (sha256, size) in told["files"].items())
         name = f"pocket-{listing.parent.name}"
         found.append(
-            WeightSet(
-                name, told["about"], "Apache-2.0", "mmagent", files, (Shipped(listing.parent),), parts=(_ENCODER,)
-            )
+            WeightSet(name, told["about"], "Apache-2.0", "mmagent", files, (Shipped(listing.parent),), parts=(ENCODER,))
         )
     return found
 

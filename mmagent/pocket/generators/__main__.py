@@ -34,6 +34,15 @@ def train(out: Path, minutes: float, names: tuple[str, ...]) -> None:
             break
 
 
+@main.command()
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where runs lie.")
+@click.argument("name", metavar="STAGE")
+def ship(out: Path, name: str) -> None:
+    """Put what a stage of the pictures left into the package, as float16."""
+    stages.find(name)
+    click.echo(stages.ship_pictures(out, name))
+
+
 if __name__ == "__main__":
     try:
         main(standalone_mode=False)

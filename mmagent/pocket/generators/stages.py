@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mmagent.errors import ModelError, UnknownName
 from mmagent.pocket.generators import sound_stages
 from mmagent.pocket.generators.pool import Pool
+from mmagent.pocket.generators.ship import ship, stages_of
 from mmagent.pocket.world import scenes, splits, videos
 from mmagent.training.loop import Recipe, Report, Task, fit
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 KEPT = "kept"
+PIPES = "pictures", "clips", "sounds"
 TRAINED = "trained.safetensors"
 Told = Callable[[int, int], None]
 
@@ -52,7 +54,10 @@ def train(
 
     `told` hears of what is prepared first. UnknownName lists the stages; ModelError names one that has to come before.
     """
+    import torch
+
     stage = find(name)
+    torch.manual_seed(stage.recipe.seed)  # the weights that it begins with
     task = stage.task(out, told)
     if fit(task, stage.recipe, out / name, minutes=minutes, report=report) < stage.recipe.steps:
         return None
@@ -89,11 +94,23 @@ def keep(network: torch.nn.Module, folder: Path, facts: Mapping[str, Any]) -> Pa
 
 
 def kept(name: str, out: Path) -> Path:
-    """The folder that a stage left; ModelError says how to come to it."""
-    for folder in (out / KEPT / name, WEIGHTS / name):
+    """The folder that a stage left, in `out` or as it is shipped; ModelError says how to come to it."""
+    shipped = [
+        WEIGHTS / pipe / part for pipe in PIPES for part, stage in stages_of(WEIGHTS / pipe).items() if stage == name
+    ]
+    for folder in (out / KEPT / name, *shipped):
         if folder.is_dir():
             return folder
     raise ModelError(f"{name} has to be trained first: python -m mmagent.pocket.generators train --out {out} {name}")
+
+
+def ship_pictures(out: Path, name: str) -> Path:
+    """Make what the stage of that name left the picture generator that comes with the package."""
+    from mmagent.pocket.generators.pictures import pipeline
+
+    pipe = pipeline(load_pictures(name, out), load_autoencoder(out))
+    about = "the pocket world's picture generator, 64 × 64 pixels, prompts in English"
+    return ship(pipe, WEIGHTS / "pictures", about, {"vae": "autoencoder", "unet": name})
 
 
 def _autoencoder(out: Path, told: Told) -> Task:
@@ -161,7 +178,9 @@ def _clips(pictures: str, before: str | None) -> Callable[[Path, Told], Task]:
 STAGES: Mapping[str, Stage] = {
     "autoencoder": Stage(_autoencoder, "vae", Recipe(steps=12_000, rate=2e-3, average=0.998, keep_every=500), _scale),
     "pictures-1": Stage(
-        _pictures(None), "unet", Recipe(steps=3_000, rate=1e-3, average=0.998, keep_every=500, schedule="constant")
+        _pictures(None),
+        "unet",
+        Recipe(steps=2_000, rate=1e-3, average=0.998, keep_every=200, sample_every=500, schedule="constant"),
     ),
     "clips-1": Stage(_clips("pictures-1", None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
     "sound-autoencoder": Stage(sound_stages.autoencoder, "vae", sound_stages.AUTOENCODER, sound_stages.scale),
