@@ -5,7 +5,7 @@ It knows embeddings, masks and logits; what the ids mean is the business of its 
 
 from __future__ import annotations
 
-import copy
+import functools
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ from mmagent.model.signals import SignalRows
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mmagent.model.beside import Beside
 
 Processor = Callable[[Sequence[Sequence[int]], "Tensor"], "Tensor"]
 """Generated ids of each row and logits `[B, V + n]` to logits. Which ids it leaves above −∞ depends on the ids alone."""
@@ -39,51 +41,49 @@ class Step:
 
 
 class Prefix:
-    """Beginnings of prompts, one a row, read once and continued many times."""
+    """Beginnings of prompts, one a row, read once and continued many times. `beside` is what stands beside them."""
 
-    def __init__(self, rows: SignalRows, prompts: Sequence[Prompt]) -> None:
-        self._rows, self._cache = rows, rows.backbone.cache()
+    def __init__(self, rows: SignalRows, prompts: Sequence[Prompt], beside: Beside | None = None) -> None:
+        self._rows, self._cache = rows, _read(rows, prompts, rows.backbone.cache(), beside)
+
+    def resume(self) -> Any:
+        """A cache of what was read, to go on from."""
+        return self._cache.fork()
+
+    @functools.cached_property
+    def _first(self) -> Tensor:
+        """The log-probabilities `[B, V]` of the first id of a reply."""
         with modest(), torch.no_grad():
-            inputs, self._mask = _pad_left([_embedded(rows, prompt) for prompt in prompts])  # [B, T, E], [B, T]
-            found = rows.backbone.forward(inputs, self._mask, self._cache)
-            self._last = found.logits[:, -1].float().log_softmax(-1)  # [B, V]
-
-    def resume(self) -> tuple[Any, Tensor]:
-        """A cache to go on from, and the mask `[B, T]` of what it holds.
-
-        The cache is a copy, a few MB: not every cache can be cut back, and replies in other threads share this one.
-        """
-        return copy.deepcopy(self._cache), self._mask
+            return self._rows.backbone.begin(self._cache).logits[:, -1].float().log_softmax(-1)
 
     def log_likelihoods(self, ids: Sequence[int]) -> list[float]:
-        """The log-probability, in nats, of going on with `ids` after each prompt, by the backbone's own logits."""
-        rest = torch.tensor(ids, device=self._mask.device)  # [n]
-        total = self._last[:, rest[0]]  # [B]
+        """The log-probability, in nats, of replying with `ids` to each prompt, by the backbone's own logits."""
+        first = self._first
+        rest = torch.tensor(ids, device=first.device)  # [n]
+        total = first[:, rest[0]]  # [B]
         with modest(), torch.no_grad():
             if len(ids) > 1:
-                cache, mask = self.resume()
-                mask = torch.cat([mask, mask.new_ones(len(mask), len(ids) - 1)], dim=1)
-                inputs = self._rows.embed(ids[:-1]).expand(len(mask), -1, -1)  # [B, n - 1, E]
-                found = self._rows.backbone.forward(inputs, mask, cache, keep=len(ids) - 1)
+                inputs = self._rows.embed(ids[:-1]).expand(len(first), -1, -1)  # [B, n - 1, E]
+                mask = inputs.new_ones(inputs.shape[:2], dtype=torch.long)
+                found = self._rows.backbone.forward(inputs, mask, self.resume(), keep=len(ids) - 1)
                 logs = found.logits.float().log_softmax(-1)  # [B, n - 1, V]
-                total = total + logs.gather(-1, rest[1:, None].expand(len(mask), -1, 1)).sum(dim=(1, 2))
+                total = total + logs.gather(-1, rest[1:, None].expand(len(first), -1, 1)).sum(dim=(1, 2))
         return [float(number) for number in total]
 
 
 def decode(
     rows: SignalRows, prompts: Sequence[Prompt], processors: Sequence[Processor], choose: Chooser,
-    ends: Collection[int], prefix: Prefix | None = None,
+    ends: Collection[int], prefix: Prefix | None = None, beside: Beside | None = None,
 ) -> Iterator[Step]:  # fmt: skip
-    """Continue `prompts`, each as it would be alone, until each has chosen an id of `ends`.
+    """Reply to `prompts`, each as it would be alone, until each has chosen an id of `ends`.
 
-    `prefix` holds what stands before each of them. The processors see to it that every row ends. A row's end id
-    comes with the state of the token before it, so that every token of a reply has one. Where the processors
-    leave every row one id alone, the model is not asked: such ids are read together with the next one. Wherever
-    the backbone lies, processors, chooser and steps have their tensors in main memory, as float32.
+    `prefix` holds what stands before each of them, `beside` what stands beside them. The processors see to it that
+    every row ends. A row's end id comes with the state of the token before it, so that every token of a reply has
+    one. Where the processors leave every row one id alone, the model is not asked: such ids are read together with
+    the next one. Wherever the backbone lies, processors, chooser and steps have their tensors in main memory, as
+    float32.
     """
-    cache, mask = prefix.resume() if prefix else (rows.backbone.cache(), None)
-    with modest(), torch.no_grad():
-        inputs, counted = _pad_left([_embedded(rows, prompt) for prompt in prompts])  # [B, T, E], [B, T]
+    cache = _read(rows, prompts, prefix.resume() if prefix else rows.backbone.cache(), beside)
     fed: list[list[int]] = [[] for _ in prompts]
     said: list[list[int]] = [[] for _ in prompts]
     open_rows = [True] * len(prompts)
@@ -91,9 +91,9 @@ def decode(
     while any(open_rows):
         with modest(), torch.no_grad():
             if any(fed):
-                inputs, counted = _pad_left([rows.embed(ids) for ids in fed])
-            mask = counted if mask is None else torch.cat([mask, counted], dim=1)  # [B, S]
-            found = rows.backbone.forward(inputs, mask, cache)
+                found = rows.backbone.forward(*_pad_left([rows.embed(ids) for ids in fed]), cache)
+            else:
+                found = rows.backbone.begin(cache)
             # Where the id before each forced one ends, counted from the end.
             ends_at = [[-1 - rows.n_positions(row[at:]) for row in fed] for at in range(1, len(forced) + 1)]
             steps = [_step(ids, open_rows, found.hidden[range(len(fed)), at]) for ids, at in zip(forced, ends_at)]
@@ -137,8 +137,12 @@ def _only(
     return chosen if bool((allowed.sum(dim=-1) == 1).all()) and not set(chosen) & set(ends) else None
 
 
-def _embedded(rows: SignalRows, prompt: Prompt) -> Tensor:
-    return prompt if isinstance(prompt, torch.Tensor) else rows.embed(prompt)
+def _read(rows: SignalRows, prompts: Sequence[Prompt], cache: Any, beside: Beside | None) -> Any:
+    """The cache, prompts read into it."""
+    with modest(), torch.no_grad():
+        embedded = [prompt if isinstance(prompt, torch.Tensor) else rows.embed(prompt) for prompt in prompts]
+        rows.backbone.read(*_pad_left(embedded), cache, beside)
+    return cache
 
 
 def _pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

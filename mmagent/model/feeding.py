@@ -12,6 +12,7 @@ from torch import Tensor
 from mmagent.errors import ModelError
 from mmagent.model.pieces import Seen
 from mmagent.model.projectors.spec import (
+    GatedCrossAttentionSpec,
     GroupingSpec,
     LinearSpec,
     MLPSpec,
@@ -63,5 +64,7 @@ def length(spec: ProjectorSpec, medium: Seen) -> int:
             return spec.queries
         case GroupingSpec():
             return spec.groups[-1]
+        case GatedCrossAttentionSpec():
+            return 0
         case _:
             raise ModelError(f"a projector of kind {spec.kind} reads no media")

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from mmagent.card import Port
 from mmagent.errors import ModelError
 from mmagent.model import lora
+from mmagent.model.beside import Beside, show
 from mmagent.model.feeding import length, padded
 from mmagent.model.pieces import Piece, Seen
 from mmagent.model.ports import width
 from mmagent.model.projectors import make
-from mmagent.model.projectors.spec import QueryTransformerSpec
+from mmagent.model.projectors.gated_cross_attention import GatedCrossAttention
+from mmagent.model.projectors.spec import GatedCrossAttentionSpec, QueryTransformerSpec
 from mmagent.model.saved import has_learnt
 from mmagent.model.signals import SignalRows, SignalTable
 from mmagent.model.spec import ModelSpec, OutputSpec
@@ -91,7 +93,12 @@ class Parts(nn.Module):
         inputs, outputs = nn.ModuleDict(), nn.ModuleDict()
         for name, kind in given.items():
             with _drawn(seed, f"inputs.{name}"):
-                inputs[name] = make(kind, width(features[name], f"inputs.{name}"), d_model)
+                d_in = width(features[name], f"inputs.{name}")
+                if isinstance(kind, GatedCrossAttentionSpec):
+                    n_layers, d_layer = backbone.layers
+                    inputs[name] = make(kind, d_in, d_layer, n_layers=n_layers)
+                else:
+                    inputs[name] = make(kind, d_in, d_model)
         for name, mapper in asked.items():
             _fits(name, mapper, spec.outputs[name].k, conditions[name])
             with _drawn(seed, f"outputs.{name}"):
@@ -121,10 +128,30 @@ class Parts(nn.Module):
         """The embeddings `[T_b, E]` of each prompt, its signal ids by `rows` (its own unless given).
 
         All media of one modality are projected together, whatever prompts they stand in; a padded state changes
-        nothing of the others.
+        nothing of the others. What gated layers read takes no position, see `beside`.
         """
+        gated = self._gated()
+        prompts = [
+            [item for item in prompt if isinstance(item, int) or item.modality not in gated] for prompt in prompts
+        ]
         media = self._project([piece for prompt in prompts for piece in prompt if isinstance(piece, Seen)])
         return [self._embed(prompt, media, rows or self.rows) for prompt in prompts]
+
+    def beside(self, prompts: Sequence[Sequence[Piece]], rows: SignalRows | None = None) -> Beside | None:
+        """What stands beside the embeddings of prompts, for the backbone's gated layers; None where there are none.
+
+        Without it the backbone reads as if there were no such layers.
+        """
+        gated, read = self._gated(), rows or self.rows
+        widths = {name: self._width(name) for name in gated}
+
+        def length(piece: Piece) -> int:
+            return read.n_positions([piece]) if isinstance(piece, int) else self.n_positions(piece)
+
+        return show(gated, widths, prompts, length, self.device) if gated else None
+
+    def _gated(self) -> dict[str, GatedCrossAttention]:
+        return {name: part for name, part in self.inputs.items() if isinstance(part, GatedCrossAttention)}
 
     def _embed(self, prompt: Sequence[Piece], media: Iterator[Tensor], rows: SignalRows) -> Tensor:
         runs: list[Tensor] = []

@@ -90,14 +90,15 @@ class Speaker:
         prompt = self.prompter.pieces(conversation, policy.max_tokens, shots)
         beginning = self.prompter.beginning(conversation, shots)
         prefix = self._beginning(prompt, beginning)
-        (fed,) = self.parts.embed([prompt[len(beginning) :] if prefix else prompt], self.rows)
+        rest = [prompt[len(beginning) :] if prefix else prompt]
+        fed, beside = self.parts.embed(rest, self.rows), self.parts.beside(rest, self.rows)
         reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
         ends, choose = self.backbone.tokens.ends, Sampler(policy.temperature, policy.seed)
         processors: list[Processor] = [RepeatPenalty(self.table)]
         if parts:
             unheard = self._shots.unheard(shots, conversation)
             processors += [Unheard(self.table, unheard, self._said | self._learnt), self._borrowed(grammar, parts)]
-        for step in decode(self.rows, [fed], [*processors, grammar], choose, ends, prefix):
+        for step in decode(self.rows, fed, [*processors, grammar], choose, ends, prefix, beside):
             yield from reply.hear(step.hidden[0], step.ids[0] if step.ids[0] not in ends else None)
             if ctx is not None:
                 ctx.check()
@@ -130,7 +131,9 @@ class Speaker:
         if not begun or len(prompt) <= len(begun) or tuple(prompt[: len(begun)]) != begun:
             return None
         with self._lock:
-            found = self._beginnings.pop(begun, None) or Prefix(self.rows, self.parts.embed([begun], self.rows))
+            found = self._beginnings.pop(begun, None) or Prefix(
+                self.rows, self.parts.embed([begun], self.rows), self.parts.beside([begun], self.rows)
+            )
             self._beginnings[begun] = found  # the last one used stands last
             while len(self._beginnings) > MOST_BEGINNINGS:
                 del self._beginnings[next(iter(self._beginnings))]

@@ -32,11 +32,12 @@ class Reading:
 
 def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
     """Read lessons side by side, padded at their ends; gradients reach whatever is trained."""
-    rows = parts.embed([lesson.pieces for lesson in lessons])  # B × [T_b, E]
+    prompts = [lesson.pieces for lesson in lessons]
+    rows = parts.embed(prompts)  # B × [T_b, E]
     inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [B, T, E]
     lengths = torch.tensor([len(row) for row in rows], device=inputs.device)
     mask = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]  # [B, T]
-    places: list[int] = []
+    before: list[int] = []
     ids: list[int] = []
     owner: list[int] = []
     spans: dict[str, list[list[int]]] = {}
@@ -44,22 +45,22 @@ def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
         begins = starts(parts, lesson)
         first = number * inputs.shape[1]
         for at in lesson.supervised:
-            places.append(first + begins[at] - 1)  # the state before an id tells it
+            before.append(first + begins[at] - 1)  # the state before an id tells it
             ids.append(lesson.id_at(at))
             owner.append(number)
         for span in lesson.spans:
             found = [first + begins[at] for at in range(span.signals, span.signals + span.k)]
             spans.setdefault(span.modality, []).append(found)
-    at = torch.tensor(places, device=inputs.device)
-    found = parts.backbone.at(inputs, mask.long(), at)
-    flat = found.hidden.flatten(0, 1)  # [B · T, D]
-    states = flat[at]
+    places = torch.tensor(before, device=inputs.device)
+    made = parts.backbone.at(inputs, mask.long(), places, parts.beside(prompts))
+    flat = made.hidden.flatten(0, 1)  # [B · T, D]
+    states = flat[places]
     return Reading(
-        parts.rows.logits(found.logits, states),
+        parts.rows.logits(made.logits, states),
         states,
         torch.tensor(ids, device=inputs.device),
         torch.tensor(owner, device=inputs.device),
-        {name: flat[torch.tensor(places, device=inputs.device)] for name, places in spans.items()},
+        {name: flat[torch.tensor(each, device=inputs.device)] for name, each in spans.items()},
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from mmagent.errors import ModelError
-from mmagent.model.backbones.causal import CausalBackbone, _quiet
+from mmagent.model.backbones.causal import CausalBackbone
+from mmagent.model.backbones.weights import quiet
 from mmagent.model.decode import Prefix, Sampler, decode
 from mmagent.model.signals import SignalRows, SignalTable
 
@@ -182,8 +183,8 @@ def test_ids_that_nothing_else_can_follow_are_read_in_one_pass_and_have_their_st
     assert [step.ids for step in steps[0]] == [step.ids for step in steps[1]] == [(number,) * 2 for number in script]
     for one, other in zip(*steps):
         torch.testing.assert_close(one.hidden, other.hidden, rtol=1e-3, atol=1e-3)
-    assert fast.lengths == [2, 6]  # the prompt, then 20, three for the open id, 21, 22
-    assert slow.lengths == [2, 1, 3, 1, 1]
+    assert fast.lengths == [6]  # 20, three for the open id, 21, 22
+    assert slow.lengths == [1, 3, 1, 1]
 
 
 def test_rows_that_have_ended_are_left_alone_until_all_have(backbone: CausalBackbone) -> None:
@@ -239,7 +240,7 @@ def test_loading_shows_no_progress_bars_and_leaves_them_to_others(
     tokenizer_of().save_pretrained(tmp_path)
     capfd.readouterr()
     CausalBackbone.load(tmp_path)
-    with _quiet():
+    with quiet():
         list(modeling_gguf_pytorch_utils.tqdm([1], desc="one"))
     assert capfd.readouterr().err == ""
     assert logging.is_progress_bar_enabled()

@@ -1,29 +1,49 @@
-"""Backbones: the frozen LLMs that a multimodal one is built around. What every kind of them offers is here."""
+"""Backbones: the frozen LLMs that a multimodal one is built around. What every kind of them offers is here.
+
+A prompt is read, piece after piece (`read`); a reply begins (`begin`) and goes on (`forward`). A decoder-only LLM does
+the same in all three; an encoder–decoder reads prompts with its encoder, and speaks with its decoder.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmagent.model.beside import Beside
     from mmagent.model.spec import BackboneSpec
     from mmagent.model.tokens import Tokens
+
+Between = Callable[[int, "Tensor"], "Tensor"]
+"""The number of a layer and the states `[B, T, D]` that are on their way into it, to those that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """What a forward pass gives: logits `[B, keep, V]` of the last `keep` positions, and the hidden states
-    `[B, T, D]` of all of them after the final norm."""
+    """What a pass gives: the logits that were asked for, `[B, keep, V]` of the last positions or `[N, V]`, and of all
+    positions the states `[B, T, D]` that logits are made of: after the final norm, scaled as the head takes them."""
 
     logits: Tensor
     hidden: Tensor
 
 
+class Cache(Protocol):
+    """What a backbone has read of a batch of rows. Reading on changes it."""
+
+    def fork(self) -> Self:
+        """One of its own to go on from; this one is left as it is."""
+        ...
+
+
 class Backbone(Protocol):
-    """A frozen causal LLM that reads embeddings. B: batch, T: new positions, S: all positions, V: vocabulary,
-    E: width of its input embeddings, D: width of its hidden states (E and D are mostly the same)."""
+    """A frozen LLM that reads embeddings. B: batch, T: new positions, V: vocabulary, E: width of its input
+    embeddings, D: width of its hidden states (E and D are mostly the same).
+
+    `mask` `[B, T]` says which new positions count. A row padded anywhere gives what it gives alone.
+    """
 
     @property
     def model(self) -> Any:
@@ -50,30 +70,41 @@ class Backbone(Protocol):
         """The matrix `[V, D]` that makes logits of hidden states; never changed."""
         ...
 
+    @property
+    def layers(self) -> tuple[int, int]:
+        """How many layers something may stand between (`Beside`), and the width of the states that enter them.
+        ModelError where nothing may."""
+        ...
+
     def embed(self, ids: Tensor) -> Tensor:
         """The embeddings `[..., E]` of token ids `[...]`."""
         ...
 
     def cache(self) -> Any:
-        """An empty cache of keys and values, to be handed to consecutive calls of `forward`."""
+        """A `Cache` of nothing read, to be handed to consecutive calls."""
+        ...
+
+    def read(self, inputs: Tensor, mask: Tensor, cache: Any, beside: Beside | None = None) -> None:
+        """Read (on in) prompts, `inputs` `[B, T, E]`; `beside` is what stands beside these positions."""
+        ...
+
+    def begin(self, cache: Any) -> States:
+        """The prompts are over: what the first id of each reply is predicted from, one position a row."""
         ...
 
     def forward(self, inputs: Tensor, mask: Tensor, cache: Any, keep: int = 1) -> States:
-        """Read `inputs` `[B, T, E]` after what `cache` holds; `mask` `[B, S]` says which of all positions count.
-
-        Positions are counted over the mask, so a row padded anywhere gives what it gives alone.
-        """
+        """Read on in replies, `inputs` `[B, T, E]`: logits of the last `keep` positions."""
         ...
 
-    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, cache: Any = None) -> States:
-        """As `forward`, for training: logits `[N, V]` at `places` `[N]` of the flattened `[B · T]` alone, and no cache
-        is made. The hidden states `[B, T, D]` are what the logits are made of."""
+    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None) -> States:
+        """Prompts with their replies, for training: logits `[N, V]` at `places` `[N]` of the flattened `[B · T]` alone,
+        and no cache. A row's reply begins behind its first place, and what stands before that has no states."""
         ...
 
 
 def load_backbone(spec: BackboneSpec) -> Backbone:
     """The backbone that a spec names; FetchError, MissingExtra or ModelError say why it cannot be had."""
     from mmagent.fetch import fetch
-    from mmagent.model.backbones.causal import CausalBackbone
+    from mmagent.model.backbones.weights import load
 
-    return CausalBackbone.load(fetch(spec.weights) if spec.weights else str(spec.path))
+    return load(fetch(spec.weights) if spec.weights else str(spec.path))

@@ -62,6 +62,18 @@ class GroupingSpec(_Kind):
     heads: Count = 8
 
 
+class GatedCrossAttentionSpec(_Kind):
+    """Cross-attention before every `every`-th layer of the LLM, to the `queries` latents that a resampler of `layers`
+    layers makes of a medium. Of the prompt it takes no position: the words around it mark its place."""
+
+    kind: Literal["gated-cross-attention"]
+    every: Count = 4
+    queries: Count = 64
+    layers: Count = 6
+    heads: Count = 8
+    head_dim: Count = 64
+
+
 class QueryTransformerSpec(_Kind):
     """An encoder over the states and a decoder with `queries`, in `dim` dimensions."""
 
@@ -74,7 +86,10 @@ class QueryTransformerSpec(_Kind):
 
 
 InputProjectorSpec = Annotated[
-    LinearSpec | MLPSpec | PerceiverSpec | QFormerSpec | GroupingSpec, Field(discriminator="kind")
+    LinearSpec | MLPSpec | PerceiverSpec | QFormerSpec | GroupingSpec | GatedCrossAttentionSpec,
+    Field(discriminator="kind"),
 ]
 OutputProjectorSpec = Annotated[QueryTransformerSpec | MLPSpec, Field(discriminator="kind")]
-ProjectorSpec = LinearSpec | MLPSpec | PerceiverSpec | QFormerSpec | GroupingSpec | QueryTransformerSpec
+ProjectorSpec = (
+    LinearSpec | MLPSpec | PerceiverSpec | QFormerSpec | GroupingSpec | GatedCrossAttentionSpec | QueryTransformerSpec
+)
