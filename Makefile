@@ -28,9 +28,10 @@ types:
 fast:
 	$(PY) -m pytest -q -m "not weights and not slow and not library"
 
-bench: $(VENV)/.bench  ## the engine against its peers, tools against the libraries below; fails when a bar is missed
+bench: $(VENV)/.bench  ## the engine against its peers, tools against libraries, training against a plain loop; fails when a bar is missed
 	$(PY) benchmarks/engine.py
 	$(PY) benchmarks/adapters.py
+	$(PY) benchmarks/training.py
 
 setup: $(VENV)/.demo
 setup-dev: $(VENV)/.dev

@@ -15,6 +15,7 @@ RUN_LIBRARIES = (
     "model/projectors",
     "model/test_chat_http.py",
     "model/test_chat_page.py",
+    "model/test_wired.py",
     "pocket/generators",
     "pocket/judges",
     "tools/encoders",
