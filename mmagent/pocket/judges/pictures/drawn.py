@@ -1,7 +1,7 @@
 """The pictures that the eye is trained on: scenes of the world, frames, and things at large, nonsense among them.
 
-Scenes and frames keep the world's splits, so that compositions stay held out from the judge too. Things at large lie on
-colours that are no background of the world.
+Scenes and frames are of all compositions, those too that generators never see: a judge that had never seen a cat on
+blue might take it for nonsense. Things at large lie on any colour.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mmagent.pocket.judges.facts import NONE
-from mmagent.pocket.judges.pictures.ground import NEAR
 from mmagent.pocket.judges.pictures.nonsense import KINDS, nonsense
-from mmagent.pocket.world import scenes, splits, videos
+from mmagent.pocket.world import scenes, videos
 from mmagent.pocket.world.catalogue import catalogue
 from mmagent.pocket.world.scenes import SIDE, Placed
 from mmagent.pocket.world.sprites import LARGEST, lay, sprites
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 SMALLEST = 12
 SPOILT = 0.4
 """How many of the things in a training picture are nonsense instead."""
+OFTEN = (*KINDS, "blend", "blend", "faded")
+"""Kinds of nonsense by how often they are drawn: what is hardest to tell from true things more often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ def training(random: Random) -> Drawn:
     if chance < 0.04:
         return Drawn(rubbish(random), ())
     if chance < 0.27:
-        scene = scenes.draw(random, allowed=splits.trained)
+        scene = scenes.draw(random)
     elif chance < 0.4:
-        scene = videos.frame(videos.draw(random, splits.trained), random.randrange(videos.N_FRAMES))
+        scene = videos.frame(videos.draw(random), random.randrange(videos.N_FRAMES))
     else:
         scene = scenes.Scene("", (), placed=tuple(_at_large(random)))
-    return spoilt(scene, random, SPOILT, tuple(KINDS))
+    return spoilt(scene, random, SPOILT, OFTEN)
 
 
 def spoilt(scene: scenes.Scene, random: Random, share: float, kinds: tuple[str, ...]) -> Drawn:
@@ -57,7 +58,7 @@ def spoilt(scene: scenes.Scene, random: Random, share: float, kinds: tuple[str, 
     if scene.background:
         ground = np.add(catalogue().backgrounds[scene.background], scene.shade).clip(0, 255)
     else:
-        ground = _elsewhere(random)
+        ground = np.array([random.randint(0, 255) for _ in range(3)])
     canvas = np.empty((SIDE, SIDE, 3), np.uint8)
     canvas[...] = ground
     placed = []
@@ -86,16 +87,6 @@ def rubbish(random: Random) -> Array:
     share = random.uniform(0.2, 1.0)
     made: Array = (chance.uniform(0, 255, 3) * (1 - share) + noise * share).astype(np.uint8)
     return made
-
-
-def _elsewhere(random: Random) -> Array:
-    """A colour that is none of the world's backgrounds."""
-    import numpy as np
-
-    while True:
-        colour = np.array([random.randint(0, 255) for _ in range(3)])
-        if all(np.linalg.norm(colour - known) >= NEAR for known in catalogue().backgrounds.values()):
-            return colour
 
 
 def _at_large(random: Random) -> list[Placed]:

@@ -1,7 +1,7 @@
 """How good the judge of pictures and videos is: on true media that it never saw, and on nonsense.
 
-The true media are of three sets: `seeds`, compositions that were trained on, drawn from other seeds; `compositions`,
-such as were held out; `worn`, these after what files and generators do to pictures.
+The true media are drawn from seeds of their own, and are of three sets: `trained`, of compositions that generators
+are trained on; `held out`, of those that they are not; `worn`, these after what files and generators do to pictures.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NOTHING = "nothing"
 def score_pictures(eye: Eye, n: int, random: Random) -> Report:
     """On `n` true pictures of each set, and on the things of `n` pictures of each kind of nonsense."""
     report = Report("pictures")
-    for media, allowed in (("seeds", splits.trained), ("compositions", splits.tested)):
+    for media, allowed in (("trained", splits.trained), ("held out", splits.tested)):
         asked = [scenes.draw(random, scenes.KINDS[number % 3], allowed) for number in range(n)]
         pictures = np.stack([scenes.render(scene) for scene in asked])
         _judge(report, media, asked, eye.see(pictures))
-        if media == "compositions":
+        if media == "held out":
             _judge(report, "worn", asked, eye.see(worn(pictures, random)))
     for kind in (*KINDS, *UNSEEN):
         spoils = [spoilt(scenes.draw(random), random, 1.0, (kind,)) for _ in range(n)]
@@ -50,7 +50,7 @@ def score_pictures(eye: Eye, n: int, random: Random) -> Report:
 def score_videos(eye: Eye, n: int, random: Random) -> Report:
     """On `n` true videos of each set and `n` of each kind of nonsense."""
     report = Report("videos")
-    for media, allowed in (("seeds", splits.trained), ("compositions", splits.tested)):
+    for media, allowed in (("trained", splits.trained), ("held out", splits.tested)):
         asked = [videos.draw(random, allowed) for _ in range(n)]
         clips = np.stack([videos.render_clip(clip) for clip in asked])
         for clip, found in zip(asked, eye.watch(clips), strict=True):

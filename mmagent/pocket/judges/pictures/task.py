@@ -23,7 +23,7 @@ from mmagent.pocket.world.catalogue import catalogue
 from mmagent.training.loop import Recipe
 
 BATCH = 48
-RECIPE = Recipe(steps=4500, rate=2e-3, warmup=100, average=0.995, seed=640_001, keep_every=250, sample_every=4500)
+RECIPE = Recipe(steps=3000, rate=2e-3, warmup=100, average=0.995, seed=640_001, keep_every=250, sample_every=3000)
 FOUND_IN = 16
 """Pictures of a batch in which things are found; they are named in all, since that takes longer to learn."""
 N_CELLS = 16

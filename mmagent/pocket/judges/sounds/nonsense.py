@@ -124,6 +124,16 @@ def _rung(random: Random, first: Array, second: Array) -> Array:
     return _levelled(first * np.sin(2 * math.pi * random.uniform(300, 1500) * time), random)
 
 
+def _stuttered(random: Random, first: Array, second: Array) -> Array:
+    """A thing cut into pieces of 20 to 60 ms that are put together in another order."""
+    import numpy as np
+
+    n = round(random.uniform(0.02, 0.06) * RATE)
+    pieces = [first[start : start + n] for start in range(0, len(first), n)]
+    random.shuffle(pieces)
+    return _levelled(np.concatenate(pieces), random)
+
+
 def _coloured(random: Random, n: int) -> Array:
     """Noise whose power falls with frequency to some power, white to brown."""
     import numpy as np
@@ -151,7 +161,7 @@ Make = Callable[[Random, "Array", "Array"], "Array"]
 
 KINDS: dict[str, Make] = {
     "noise": _noise, "blend": _blend, "drowned": _drowned, "chimera": _chimera, "spliced": _spliced,
-    "mirrored": _mirrored, "melted": _melted,
+    "mirrored": _mirrored, "melted": _melted, "tones": _tones,
 }  # fmt: skip
-UNSEEN: dict[str, Make] = {"tones": _tones, "rung": _rung}
+UNSEEN: dict[str, Make] = {"rung": _rung, "stuttered": _stuttered}
 """Kinds that no judge was trained on: they show whether it refuses what it does not know."""

@@ -23,11 +23,11 @@ from mmagent.pocket.world import sounds, splits
 def score_sounds(ear: Ear, n: int, random: Random) -> Report:
     """On `n` true sounds of each set and `n` of each kind of nonsense."""
     report = Report("sounds")
-    for media, allowed in (("seeds", splits.trained), ("compositions", splits.tested)):
+    for media, allowed in (("trained", splits.trained), ("held out", splits.tested)):
         asked = [sounds.draw(random, allowed) for _ in range(n)]
         samples = np.stack([sounds.render(noise) for noise in asked])
         _judge(report, media, asked, ear.hear(samples))
-        if media == "compositions":
+        if media == "held out":
             _judge(report, "worn", asked, ear.hear(augmented(torch.from_numpy(samples), random).numpy()))
     for kind in (*KINDS, *UNSEEN):
         for heard in ear.hear(np.stack([nonsense(random, kind) for _ in range(n)])):
