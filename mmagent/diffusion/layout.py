@@ -103,10 +103,20 @@ class Layout:
         return int(2 ** (len(blocks) - 1)) if isinstance(blocks, list) and blocks else 8
 
     @property
+    def patch(self) -> int:
+        """Latents a side of what its network takes as one: cut there, or, as Flux has it, packed by the pipeline."""
+        latent = self.configs.get("vae", {}).get("latent_channels")
+        seen = [self.denoiser.get(key) for key in ("in_channels", "out_channels")]
+        if "transformer" in self.configs and isinstance(latent, int) and 4 * latent in seen:
+            return 2
+        found = self.denoiser.get("patch_size", self.denoiser.get("all_patch_size"))  # the second is Z-Image's
+        found = max(found, default=1) if isinstance(found, list | tuple) else found
+        return found if isinstance(found, int) else 1
+
+    @property
     def multiple(self) -> int:
         """What height and width are multiples of: diffusers asks for 8, and transformers cut latents into patches."""
-        patch = self.denoiser.get("patch_size")
-        return math.lcm(8, self.scale * (patch if isinstance(patch, int) else 1))
+        return math.lcm(8, self.scale * self.patch)
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -141,8 +151,7 @@ class Layout:
         A U-Net works most of its parameters at few places, which takes about a tenth of that.
         """
         height, width = size or self.size or (1024, 1024)
-        patch = self.denoiser.get("patch_size")
-        share = 0.1 if "unet" in self.configs else 1 / (patch * patch if isinstance(patch, int) else 1)
+        share = 0.1 if "unet" in self.configs else 1 / self.patch**2
         parameters = sum(self.parameters.get(name, 0) for name in DENOISERS)
         places = height * width / self.scale**2
         return max(0.1, steps * 2 * 2 * parameters * places * share / FLOPS)

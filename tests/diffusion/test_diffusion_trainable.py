@@ -109,6 +109,26 @@ def test_pixart_of_1024_is_told_the_size_as_its_pipeline_tells_it(tmp_path: Path
     assert theirs["aspect_ratio"].flatten().tolist() == [1] and ours["aspect_ratio"].flatten().tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("family", ["flux", "z-image"])
+def test_sizes_leave_latents_that_networks_take_by_fours(family: str, tmp_path: Path) -> None:
+    from mmagent.diffusion.small import image, parts
+
+    blocks = {
+        f"{way}_block_types": (f"{kind}Block2D",) * 4 for way, kind in (("down", "DownEncoder"), ("up", "UpDecoder"))
+    }
+    with torch.random.fork_rng(devices=[]):
+        small = image.FAMILIES[family]()
+        vae = type(small.vae).from_config({**parts.vae().config, "block_out_channels": (8,) * 4, **blocks})
+        type(small)(**{**small.components, "vae": vae}).save_pretrained(tmp_path)  # of 8 × 8 pixels a latent
+    mine = ImageDiffuser(str(tmp_path), owner="test.v1")
+    mine.load()
+    with pytest.raises(ValueError, match=r"width is a multiple of 16 pixels for \w+, not 72"):
+        mine.layout.check_size(64, 72)
+    target = DenoisingTarget(mine)
+    truth = [Image(np.zeros((64, 72, 3), np.uint8))]
+    assert torch.isfinite(target.loss(batch(target, "a dog"), truth, generator=seeded()))
+
+
 def test_a_vae_that_overflows_in_half_precision_works_in_float32(folder: Any, listen: Any) -> None:
     half = ImageDiffuser(str(folder("sdxl")), owner="test.v1", dtype="float16")
     half.load()
