@@ -12,10 +12,12 @@ def masks(shape: Any) -> bool:
     """Whether sound of unlike lengths goes through an encoder together, and what fills it up changes nothing.
 
     Where the first layers normalise over time, each state depends on all of the sound, and those of an adapter take
-    from their neighbours past the mask. WavLM's attention gets a mask of a kind that torch is about to refuse.
+    from their neighbours past the mask. A batch norm before HuBERT's positions makes the zeros of what fills up its own
+    shift, which is convolved into the last states. WavLM's attention gets a mask of a kind that torch is about to refuse.
     """
     known = shape.model_type in ("hubert", "unispeech-sat", "wav2vec2")
-    return known and shape.feat_extract_norm == "layer" and not getattr(shape, "add_adapter", False)
+    leaks = getattr(shape, "add_adapter", False) or getattr(shape, "conv_pos_batch_norm", False)
+    return known and shape.feat_extract_norm == "layer" and not leaks
 
 
 def n_layers(shape: Mapping[str, Any]) -> int | None:

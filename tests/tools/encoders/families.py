@@ -277,6 +277,7 @@ HEARING: Mapping[str, Callable[[], Made]] = {
     "clap": _clap(False),
     "clap-fused": _clap(True),
     "hubert": _waves("Hubert"),
+    "hubert-batch-norm": _waves("Hubert", **LARGE, conv_pos_batch_norm=True),
     "hubert-large": _waves("Hubert", **LARGE),
     "unispeech-sat-large": _waves("UniSpeechSat", **LARGE),
     "wav2vec2": _waves("Wav2Vec2"),
