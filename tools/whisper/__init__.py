@@ -71,7 +71,8 @@ class Whisper(
             return cls.card  # known once it is downloaded
         backend = chosen(found, str(settings["backend"]))
         check(found, backend, settings)
-        size = itemsize(str(settings["device"]), str(settings["dtype"]))
+        # OpenAI's library keeps float32 in any precision, and converts as it computes.
+        size = 4 if backend == "openai-whisper" else itemsize(str(settings["device"]), str(settings["dtype"]))
         card = described(
             cls.card,
             (model, revision),

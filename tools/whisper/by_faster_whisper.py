@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import Any
+from typing import Any, get_args
 
-from mmagent.checkpoint import loading
+from mmagent.checkpoint import Dtype, loading
 from mmagent.errors import ModelError
 
 from .account import Account, Ask, How, Piece
@@ -25,15 +25,15 @@ class FasterWhisper:
                 f"{checkpoint.path} holds no tokenizer.json; copy that of the model it was converted from into it "
                 "(ct2-transformers-converter does with --copy_files tokenizer.json preprocessor_config.json)"
             )
+        device, index = _placed(how)
         with loading():
             level = ctranslate2.get_log_level()
             ctranslate2.set_log_level(logging.ERROR)  # float16 becomes float32 on a CPU, which it warns of
             try:
-                device, _, number = how.device.partition(":")
                 self._model = WhisperModel(
                     str(checkpoint.path),
                     device=device,
-                    device_index=int(number or 0),
+                    device_index=index,
                     compute_type="default" if how.dtype == "auto" else how.dtype,
                     cpu_threads=0,  # as OMP_NUM_THREADS says
                 )
@@ -59,6 +59,28 @@ class FasterWhisper:
         for piece in pieces:
             words = tuple(Piece(float(word.start), float(word.end), word.word) for word in piece.words or ())
             account.hear(Piece(float(piece.start), float(piece.end), piece.text, words))
+
+
+def _placed(how: How) -> tuple[str, int]:
+    """The device in CTranslate2's words, and its number; ModelError if it is not here, or lacks the precision."""
+    import ctranslate2
+
+    device, _, number = how.device.partition(":")
+    try:
+        index = int(number or 0)
+        known = ctranslate2.get_supported_compute_types(device, index)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"faster-whisper: there is no device {how.device} here ({error}); "
+            "set device to cpu, or to auto for what there is"
+        ) from None
+    able = ("auto", *(dtype for dtype in get_args(Dtype) if dtype in known))
+    if how.dtype not in able:
+        raise ModelError(
+            f"faster-whisper computes in no {how.dtype} on {how.device}; "
+            f"set dtype to {' or '.join(able)}, or another device"
+        )
+    return device, index
 
 
 def _watched(model: Any, account: Account) -> Any:

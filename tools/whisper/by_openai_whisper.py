@@ -24,6 +24,8 @@ class OpenAIWhisper:
         if how.dtype == "bfloat16":
             raise ModelError("openai-whisper computes in float32 or float16; set dtype to one of them, or to auto")
         where = placement(how.device, how.dtype, f"model {checkpoint.path}")
+        if how.dtype == "float16" and where.device.type == "cpu":
+            raise ModelError("openai-whisper computes in float32 on a processor; set dtype to float32, or to auto")
         dims, state = read(checkpoint, how.pickle)
         model = whisper.model.Whisper(whisper.model.ModelDimensions(**dims))
         try:

@@ -256,8 +256,28 @@ def test_it_runs_in_the_precision_asked_for(small: Mapping[str, Path], ctx: List
         assert str(tool._listener._model.dtype) == "torch.bfloat16"
     assert isinstance(tool.run(HUM, ctx).text, Text)
     assert card(small["transformers"], dtype="float16").memory < card(small["transformers"]).memory
-    with pytest.raises(ModelError, match="computes in float32 or float16"):
-        load_tool("whisper.v1", model=str(small["OpenAI"]), backend="openai-whisper", pickle=True, dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "message"),
+    [
+        ("OpenAI", "bfloat16", "computes in float32 or float16"),
+        ("OpenAI", "float16", "computes in float32 on a processor; set dtype to float32, or to auto"),
+        ("CTranslate2", "bfloat16", "computes in no bfloat16 on cpu; set dtype to auto or float32, or another device"),
+    ],
+)
+def test_a_precision_that_a_library_has_not_is_refused(
+    small: Mapping[str, Path], name: str, dtype: str, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_tool("whisper.v1", model=str(small[name]), pickle=True, dtype=dtype)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_openais_library_keeps_its_weights_in_float32_in_any_precision(small: Mapping[str, Path], device: str) -> None:
+    full = card(small["OpenAI"], backend="openai-whisper", dtype="float32").memory
+    for dtype in ("auto", "float16"):
+        assert card(small["OpenAI"], backend="openai-whisper", device=device, dtype=dtype).memory == full
 
 
 @pytest.mark.parametrize(
@@ -265,5 +285,5 @@ def test_it_runs_in_the_precision_asked_for(small: Mapping[str, Path], ctx: List
     [("transformers", "transformers"), ("OpenAI", "openai-whisper"), ("CTranslate2", "faster-whisper")],
 )
 def test_a_device_that_is_not_here_is_an_error_of_the_model(small: Mapping[str, Path], name: str, backend: str) -> None:
-    with pytest.raises(ModelError, match="toaster"):
+    with pytest.raises(ModelError, match=r"no device toaster here .*; set device to cpu, or to auto"):
         load_tool("whisper.v1", model=str(small[name]), backend=backend, pickle=True, device="toaster")
