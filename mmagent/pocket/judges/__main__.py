@@ -56,7 +56,7 @@ def score(weights: Path, n: int, seeds: str, path: Path | None, names: tuple[str
             click.echo("\n".join(report.lines()))
             told.append(report.data())
     if path is not None:
-        path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+        path.write_text(json.dumps(told) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

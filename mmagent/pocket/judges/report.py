@@ -75,7 +75,10 @@ class Report:
         """All of it as JSON."""
         return {
             "judge": self.judge,
-            "ceilings": {f"{media}: {name}": _told(self.ceiling(media, name)) for media, name in self.asked},
+            "ceilings": {
+                media: {name: _told(self.ceiling(media, name)) for among, name in self.asked if among == media}
+                for media in dict.fromkeys(media for media, _ in self.asked)
+            },
             "refused": {kind: _told(self.refused(kind)) for kind in self.nonsense} | {ALL: _told(self.refused())},
             "confusion": {
                 attribute: [[*pair, count] for pair, count in sorted(table.counts.items())]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 DIGESTS = "digests.json"
+SCORES = "scores.json"
+"""What `score --json` told of the weights beside it."""
 
 
 def save(net: torch.nn.Module, name: str, classes: Sequence[str], folder: Path) -> Path:
@@ -60,6 +62,16 @@ def load(net: Net, name: str, classes: Sequence[str], folder: Path = WEIGHTS) ->
         raise ModelError(f"{path} was trained on other classes than the world has now; train it anew")
     net.load_state_dict({key: value.float() for key, value in load(data).items()})
     return net.eval()
+
+
+def ceiling(judge: str, attribute: str = "all") -> float:
+    """The share of true media of held-out compositions on which a shipped judge tells an attribute right.
+
+    Scores by this judge are shares of it. Judges are pictures, videos, sounds, solids; KeyError names what is unknown.
+    """
+    told = json.loads((WEIGHTS / SCORES).read_text("utf-8"))
+    value: float = {report["judge"]: report for report in told}[judge]["ceilings"]["held out"][attribute]["value"]
+    return value
 
 
 def _digests(folder: Path) -> dict[str, str]:

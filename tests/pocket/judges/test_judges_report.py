@@ -35,3 +35,4 @@ def test_the_report_can_be_read_and_kept() -> None:
     told = json.loads(json.dumps(report().data()))
     assert told["confusion"] == {"thing": [["cat", "cat", 9], ["cat", "dog", 1]]}
     assert told["refused"]["blend"]["value"] == 0.5
+    assert told["ceilings"]["seeds"]["all"]["n"] == 10

@@ -42,7 +42,7 @@ def test_a_training_that_was_stopped_goes_on_and_its_judge_is_scored(tmp_path: P
     printed = run("score", "--weights", out, "--n", "4", "--json", str(told), "solids")
     assert "solids: ceilings on true media" in printed and "sliced" in printed
     (report,) = json.loads(told.read_text())
-    assert report["judge"] == "solids" and report["ceilings"]["plain: thing"]["n"] == 4
+    assert report["judge"] == "solids" and report["ceilings"]["held out"]["thing"]["n"] == 4
     again = run("score", "--weights", out, "--n", "4", "solids")
     assert again == printed
     assert run("score", "--weights", out, "--n", "4", "--seeds", "test", "solids") != printed

@@ -1,7 +1,7 @@
 """How good the judge of solids is: on true clouds that it never felt, and on nonsense.
 
-The sets of true clouds are `plain`, drawn from other seeds, and `worn`, these after handling; there is nothing to
-compose.
+The sets of true clouds are `held out`, drawn from seeds of their own since there is nothing to compose, and `worn`,
+these after handling.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def score_solids(hand: Hand, n: int, random: Random) -> Report:
     asked = [solids.draw(random) for _ in range(n)]
     clouds = np.stack([solids.render(cloud) for cloud in asked])
     handled = np.stack([worn(points, random) for points in clouds])
-    for media, points in (("plain", clouds), ("worn", handled)):
+    for media, points in (("held out", clouds), ("worn", handled)):
         for cloud, felt in zip(asked, hand.feel(points), strict=True):
             report.judged(media, verdict(cloud, felt))
             report.confused("thing", cloud.thing, felt.thing)
