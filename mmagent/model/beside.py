@@ -57,9 +57,9 @@ class _Shown:
         seen = last[..., None] == numbers  # [B, T, n · M]
 
         def read(number: int, states: Tensor) -> Tensor:
-            if str(number) not in self.gates.blocks:
+            block = self.gates.block(number)
+            if block is None:
                 return states
-            block = self.gates.blocks[str(number)]
             if number not in self.known:
                 self.known[number] = block.keys_values(media)
             made: Tensor = block(states.float(), *self.known[number], seen)

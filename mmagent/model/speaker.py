@@ -90,8 +90,8 @@ class Speaker:
         prompt = self.prompter.pieces(conversation, policy.max_tokens, shots)
         beginning = self.prompter.beginning(conversation, shots)
         prefix = self._beginning(prompt, beginning)
-        rest = [prompt[len(beginning) :] if prefix else prompt]
-        fed, beside = self.parts.embed(rest, self.rows), self.parts.beside(rest, self.rows)
+        unread = [prompt[len(beginning) :] if prefix else prompt]
+        fed, beside = self.parts.embed(unread, self.rows), self.parts.beside(unread, self.rows)
         reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
         ends, choose = self.backbone.tokens.ends, Sampler(policy.temperature, policy.seed)
         processors: list[Processor] = [RepeatPenalty(self.table)]

@@ -133,7 +133,7 @@ def check_ids(tokens: Tokens, model: Any) -> None:
         )
 
 
-def _layers(model: nn.Module) -> list[nn.Module]:
+def _layers(model: Any) -> list[nn.Module]:
     """A model's layers: its first list of as many modules as its configuration tells; families name it each their own."""
     n_layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))

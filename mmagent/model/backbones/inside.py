@@ -40,8 +40,11 @@ class Inside:
         for number, layer in enumerate(layers):
             layer.register_forward_pre_hook(partial(_enter, self._owner, number), with_kwargs=True)
 
-    def run(self, model: Any, take: Callable[[Tensor], Tensor], between: Between | None = None, **given: Any) -> States:
-        """Call `model` with what is given: its logits of what `take` leaves, and all its states before the head."""
+    def run(
+        self, model: Any, take: Callable[[Tensor], Tensor], between: Between | None = None, **given: Any
+    ) -> tuple[States, Any]:
+        """Call `model` with what is given: its logits of what `take` leaves with all its states before the head, and
+        the library's own output."""
         now = _Pass(self._owner, take, between)
         token = _NOW.set(now)
         try:

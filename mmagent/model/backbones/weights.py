@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,11 @@ def load(source: str | Path) -> Backbone:
         from transformers import AutoConfig
 
         where, options = _where(source)
-        if AutoConfig.from_pretrained(where, **options).is_encoder_decoder:
-            from mmagent.model.backbones.seq2seq import Seq2SeqBackbone as Kind
-        else:
-            from mmagent.model.backbones.causal import CausalBackbone as Kind
-    return Kind.load(source)
+        both = AutoConfig.from_pretrained(where, **options).is_encoder_decoder
+        module, name = ("seq2seq", "Seq2SeqBackbone") if both else ("causal", "CausalBackbone")
+        kind = getattr(importlib.import_module(f"mmagent.model.backbones.{module}"), name)
+    found: Backbone = kind.load(source)
+    return found
 
 
 def read(source: str | Path, auto: str, what: str) -> tuple[Any, Any]:

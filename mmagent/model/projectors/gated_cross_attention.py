@@ -65,10 +65,15 @@ class GatedCrossAttention(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if every > n_layers:
-            raise ModelError(f"gated cross-attention before every {every}th layer of {n_layers} is none; lower `every`")
+            raise ModelError(f"gated cross-attention has every: {every}, but the LLM only {n_layers} layers; lower it")
         self.resampler = Perceiver(d_in, d_model, queries, layers, heads, head_dim)
         places = range(every - 1, n_layers, every)
         self.blocks = nn.ModuleDict({str(place): GatedBlock(d_model, heads, head_dim) for place in places})
+
+    def block(self, number: int) -> GatedBlock | None:
+        """What stands before a layer of the LLM, if anything does."""
+        found = getattr(self.blocks, str(number), None)
+        return found if isinstance(found, GatedBlock) else None
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         made: tuple[Tensor, Tensor] = self.resampler(states, mask)
