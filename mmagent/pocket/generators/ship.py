@@ -24,6 +24,8 @@ def ship(pipe: Any, folder: Path, about: str, stages: dict[str, str]) -> Path:
     pipe.save_pretrained(half, safe_serialization=True)
     for path in half.rglob("*.safetensors"):
         _halve(path)
+    for path in half.rglob("config.json"):
+        _forget_place(path)
     for name in ENCODER.files.values():
         (half / name).unlink(missing_ok=True)
     files = {
@@ -50,3 +52,10 @@ def _halve(path: Path) -> None:
     tensors = load_file(path)
     halved = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     save_file(halved, path, {"format": "pt"})
+
+
+def _forget_place(path: Path) -> None:
+    """Take out of a config where on this machine its network was loaded from."""
+    config = json.loads(path.read_text("utf-8"))
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
