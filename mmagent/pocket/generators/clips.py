@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mmagent.pocket.generators.diffusion import Batch, Captions, losses, scheduler
 from mmagent.pocket.generators.pictures import CHANNELS, latents_of
 from mmagent.pocket.generators.text import text_encoder
-from mmagent.pocket.world import splits, videos, words
+from mmagent.pocket.world import scenes, splits, videos, words
 from mmagent.pocket.world.videos import Clip
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ClipTask:
         frames = [frame for fact in facts for frame in videos.render_clip(videos.arranged(fact, random))]
         latents = latents_of(self._vae, frames)  # [B · F, 4, 16, 16]
         each = states.repeat_interleave(videos.N_FRAMES, dim=0)  # a frame is told the caption of its clip
-        return Batch(latents.unflatten(0, (self._batch, -1)).transpose(1, 2).contiguous(), each)
+        return Batch(latents.reshape(self._batch, -1, *latents.shape[1:]).transpose(1, 2).contiguous(), each)
 
     def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         return losses(self.unet, self._schedule, batch)
@@ -102,6 +102,6 @@ def generate(pipe: Any, captions: Sequence[str], seed: int = 0) -> list[Array]:
     pipe.set_progress_bar_config(disable=True)
     made = pipe(
         list(captions), num_frames=videos.N_FRAMES, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
-        output_type="np", generator=torch.Generator().manual_seed(seed), height=videos.SIDE, width=videos.SIDE,
+        output_type="np", generator=torch.Generator().manual_seed(seed), height=scenes.SIDE, width=scenes.SIDE,
     )  # fmt: skip
-    return [np.uint8(np.round(clip * 255)) for clip in made.frames]
+    return [np.round(clip * 255).astype(np.uint8) for clip in made.frames]

@@ -108,4 +108,4 @@ def generate(pipe: Any, captions: Sequence[str], seed: int = 0) -> list[Array]:
         list(captions), num_inference_steps=STEPS, guidance_scale=GUIDANCE, output_type="np",
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
-    return [np.uint8(np.round(picture * 255)) for picture in made.images]
+    return [np.round(picture * 255).astype(np.uint8) for picture in made.images]

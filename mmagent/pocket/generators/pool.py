@@ -66,4 +66,5 @@ class Pool(Generic[S]):
             half.write_text(str(done))
             half.replace(mark)
             report(done, self.size)
-        return np.load(path, mmap_mode="r")
+        whole: Array = np.load(path, mmap_mode="r")
+        return whole

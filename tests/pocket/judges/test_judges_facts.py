@@ -63,7 +63,8 @@ def test_a_relation_turns_round_with_the_things(seed: int) -> None:
     scene = scenes.draw(Random(seed), "pair")
     seen, (first, second) = truth(scene), scene.things
     assert seen.relation(first, second) == scene.relation
-    assert seen.relation(second, first) == {"left of": "right of", "above": "below"}[scene.relation or ""]
+    assert scene.relation is not None
+    assert seen.relation(second, first) == {"left of": "right of", "above": "below"}[scene.relation]
     stranger = next(thing.name for thing in catalogue().things if thing.name not in scene.things)
     assert seen.relation(first, stranger) == NONE
 

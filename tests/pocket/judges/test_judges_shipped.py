@@ -50,19 +50,6 @@ def test_weights_for_other_classes_and_missing_ones_are_refused_with_what_to_do(
         shipped.load(net(), "big", ("cat", "none"), tmp_path)
 
 
-def test_the_ceilings_of_what_is_shipped_are_told() -> None:
-    attributes = {
-        "pictures": ("thing", "background", "count", "size", "relation", "all"),
-        "videos": ("thing", "background", "motion", "all"),
-        "sounds": ("thing", "count", "pitch", "all"),
-        "solids": ("thing", "all"),
-    }
-    for judge, names in attributes.items():
-        assert all(0.95 <= shipped.ceiling(judge, name) <= 1 for name in names)
-    with pytest.raises(KeyError, match="smells"):
-        shipped.ceiling("smells")
-
-
 def test_what_is_shipped_is_half_precision_and_small() -> None:
     files = sorted(shipped.WEIGHTS.glob("*.safetensors"))
     assert [path.stem for path in files] == sorted(JUDGES)
