@@ -211,6 +211,15 @@ def test_models_on_one_backbone_do_not_read_each_others_layers(backbone_of: Make
     assert not torch.equal(whole(other, PROMPT[:4]), before)
 
 
+def test_backbones_on_one_model_do_not_hear_each_others_passes(backbone_of: Make, tokenizer_of: Make) -> None:
+    backbone = backbone_of()
+    inputs, mask, places = torch.randn(1, 3, 32), torch.ones(1, 3, dtype=torch.long), torch.tensor([1])
+    before = backbone.at(inputs, mask, places)
+    CausalBackbone(backbone.model, tokenizer_of())
+    after = backbone.at(inputs, mask, places)
+    assert torch.equal(before.logits, after.logits) and torch.equal(before.hidden, after.hidden)
+
+
 def test_layers_that_stand_before_none_are_refused(parts_of: Make) -> None:
     with pytest.raises(ModelError, match="every: 3, but the LLM only 2 layers"):
         parts_of(image={**GATED, "every": 3})
