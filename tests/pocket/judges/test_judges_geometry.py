@@ -54,6 +54,10 @@ def test_what_stands_still_jumps_about_or_is_hardly_there_has_no_motion(seed: in
     assert motion([None] * 8) == NONE
 
 
+def test_what_goes_right_in_leaps_up_and_down_does_not_go_right() -> None:
+    assert motion([Spot("cat", 20, 12 + 5 * step, 32 + 8 * (-1) ** step) for step in range(8)]) == NONE
+
+
 def test_what_goes_aslant_has_none_of_the_motions() -> None:
     assert motion([Spot("cat", 20, 12 + 5 * step, 12 + 5 * step) for step in range(8)]) == NONE
 
@@ -64,8 +68,8 @@ def test_a_background_is_known_in_every_shade_with_noise_and_things_on_it(seed: 
     picture = np.empty((64, 64, 3))
     picture[...] = np.add(GROUNDS[name], chance.integers(-6, 7, 3))
     picture += chance.normal(0, 5, picture.shape)
-    picture[20:44, 8:32] = (0, 60, 20)
-    assert background(picture.clip(0, 255).astype(np.uint8), [Spot("cat", 24, 20, 32)]) == name
+    picture[14:54, 8:48] = (0, 60, 20)
+    assert background(picture.clip(0, 255).astype(np.uint8), [Spot("cat", 40, 28, 34)]) == name
 
 
 @pytest.mark.parametrize("pair", list(combinations(sorted(GROUNDS), 2)), ids="-".join)
