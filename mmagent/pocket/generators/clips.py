@@ -94,14 +94,16 @@ def pipeline(unet: Any, vae: Any) -> Any:
     )
 
 
-def generate(pipe: Any, captions: Sequence[str], seed: int = 0) -> list[Array]:
+def generate(
+    pipe: Any, captions: Sequence[str], seed: int = 0, steps: int = STEPS, guidance: float = GUIDANCE
+) -> list[Array]:
     """A clip, uint8 `[F, 64, 64, 3]`, for each caption."""
     import numpy as np
     import torch
 
     pipe.set_progress_bar_config(disable=True)
     made = pipe(
-        list(captions), num_frames=videos.N_FRAMES, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
+        list(captions), num_frames=videos.N_FRAMES, num_inference_steps=steps, guidance_scale=guidance,
         output_type="np", generator=torch.Generator().manual_seed(seed), height=scenes.SIDE, width=scenes.SIDE,
     )  # fmt: skip
     return [np.round(clip * 255).astype(np.uint8) for clip in made.frames]

@@ -98,14 +98,16 @@ def pipeline(unet: Any, vae: Any) -> Any:
     )  # fmt: skip
 
 
-def generate(pipe: Any, captions: Sequence[str], seed: int = 0) -> list[Array]:
+def generate(
+    pipe: Any, captions: Sequence[str], seed: int = 0, steps: int = STEPS, guidance: float = GUIDANCE
+) -> list[Array]:
     """A uint8 picture `[64, 64, 3]` for each caption."""
     import numpy as np
     import torch
 
     pipe.set_progress_bar_config(disable=True)
     made = pipe(
-        list(captions), num_inference_steps=STEPS, guidance_scale=GUIDANCE, output_type="np",
+        list(captions), num_inference_steps=steps, guidance_scale=guidance, output_type="np",
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
     return [np.round(picture * 255).astype(np.uint8) for picture in made.images]
