@@ -1,6 +1,7 @@
 """A user's checkpoint: found, described, told apart, guarded and loaded, before any tool knows what it holds.
 
-A setting `model` is a folder, a file, or the id of a repository on the Hugging Face hub, `owner/name`.
+A setting `model` is a folder, a file, the id of a repository on the Hugging Face hub, `owner/name`, or
+`weights:NAME`, a set of weights that `mmagent fetch` knows.
 
     >>> locate("openai/clip-vit-base-patch32")       # doctest: +SKIP
     >>> slug("openai/clip-vit-base-patch32")
@@ -16,7 +17,7 @@ from mmagent.checkpoint.batches import in_batches
 from mmagent.checkpoint.describing import check_layer, described, layers_size, seconds, space_name
 from mmagent.checkpoint.digests import digest
 from mmagent.checkpoint.loading import forward, load_part, load_pretrained, load_tensors, loading
-from mmagent.checkpoint.place import config, locate, processor_config, slug
+from mmagent.checkpoint.place import config, locate, needed, processor_config, slug
 from mmagent.checkpoint.placement import Dtype, array, given, itemsize, placement
 from mmagent.checkpoint.safety import guard
 
@@ -38,6 +39,7 @@ __all__ = [
     "load_tensors",
     "loading",
     "locate",
+    "needed",
     "placement",
     "processor_config",
     "seconds",

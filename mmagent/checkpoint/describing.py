@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mmagent.card import Card, Port, Scalar
 from mmagent.checkpoint.digests import digest
-from mmagent.checkpoint.place import slug
+from mmagent.checkpoint.place import needed, slug
 from mmagent.errors import ModelError
 
 SPEED = 1e11
@@ -42,6 +42,7 @@ def described(
         outputs=(_port(result, made), *more),
         weights=weights,
         cacheable=bool(weights),  # a hub id that is not here yet may turn out to be anything
+        needs=(*card.needs, *needed(*(model for model, _ in checkpoints))),
         memory=memory or card.memory,
         cost=float(f"{cost * (USUAL if given.many else 1):.2g}") or card.cost,
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 from blake3 import blake3
 
 from mmagent.checkpoint.files import members
-from mmagent.checkpoint.place import given_path, here
-from mmagent.fetch import cache_folder
+from mmagent.checkpoint.place import given_path, here, named
+from mmagent.fetch import cache_folder, weights
 
 _SETTLED = 2.0
 """Seconds after which a file's times tell that it changed; some file systems count in seconds."""
@@ -23,8 +23,11 @@ _SETTLED = 2.0
 def digest(model: str, *, revision: str = "") -> str:
     """What tells this checkpoint from any other: BLAKE3 (hex) of its weights and configs, by name and content.
 
-    For a hub id it is the commit of the snapshot in the cache; "" if it is not there yet.
+    For a hub id it is the commit of the snapshot in the cache; "" if it is not there yet. For a set of weights it is
+    the set's own, which is known before it is fetched.
     """
+    if name := named(model):
+        return weights(name).digest
     path = here(model, revision)
     if path is None:
         return ""

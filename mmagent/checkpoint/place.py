@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: a folder or file of the user's, or a snapshot in the hub's own cache."""
+"""Where a checkpoint lies: a folder or file of the user's, a set of weights by name, or a snapshot in the hub's cache."""
 
 from __future__ import annotations
 
@@ -11,25 +11,43 @@ from mmagent.checkpoint.extras import imported
 from mmagent.checkpoint.files import WEIGHTS, read_json, wanted, whole
 from mmagent.checkpoint.quiet import quiet
 from mmagent.errors import ModelError, Offline
+from mmagent.fetch import fetch, location, missing, weights
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+NAMED = "weights:"
+"""How a model begins that is a set of weights by name, and how a card says that it needs one."""
 PREPARING = "preprocessor_config.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def locate(model: str, *, revision: str = "", download: bool = True) -> Path:
-    """The folder or file that `model` names, downloaded into the hub's cache first if it is a hub id not yet there.
+    """The folder or file that `model` names, downloaded first if it is a set of weights or a hub id not yet here.
 
-    What is in the cache is taken as it is, without asking the hub. One copy of the weights is downloaded,
+    What is in the hub's cache is taken as it is, without asking the hub. One copy of the weights is downloaded,
     safetensors where there are any. Offline if it is not there and cannot be had; ModelError if there is no such
-    file, folder or repository.
+    file, folder or repository; UnknownName if there are no such weights.
     """
+    name = named(model)
+    if name and download:
+        return fetch(name)
     path = here(model, revision)
     if path is not None:
         return path
+    if name:
+        raise Offline(f"the weights {name} are not in the cache. Get them with: mmagent fetch {name}")
     if not download:
         raise Offline(f"{model} is no folder here and not in the hub's cache. Get it with: {_command(model, revision)}")
     return _download(model, revision)
+
+
+def named(model: str) -> str:
+    """The name of the set of weights that `model` is, `weights:NAME`, or "". UnknownName lists those that there are."""
+    return weights(model.removeprefix(NAMED)).name if model.startswith(NAMED) else ""
+
+
+def needed(*models: str) -> tuple[str, ...]:
+    """What a card needs whose tool loads these models: the sets of weights among them."""
+    return tuple(dict.fromkeys(model for model in models if named(model)))
 
 
 def config(
@@ -37,8 +55,9 @@ def config(
 ) -> dict[str, Any] | None:
     """The fields of a config file of the checkpoint, read without network.
 
-    None if `model` is a hub id of which the cache has no such file, or, with `optional`, where the folder holds
-    none; else a folder without it raises ModelError. For a file of weights, the config beside it.
+    None if `model` is a set of weights that is not here, or a hub id of which the cache has no such file, or, with
+    `optional`, where the folder holds none; else a folder without it raises ModelError. For a file of weights, the
+    config beside it.
     """
     path = given_path(model)
     if path is not None:
@@ -55,10 +74,10 @@ def config(
 def slug(model: str) -> str:
     """A short name for what `model` names, for spaces of embeddings: its last part, lower case.
 
-    >>> slug("google/siglip2-base-patch16-224"), slug("~/models/My CLIP/"), slug("weights/model.safetensors")
-    ('siglip2-base-patch16-224', 'my-clip', 'model')
+    >>> slug("google/siglip2-base-patch16-224"), slug("~/models/My CLIP/"), slug("weights:pocket-pictures")
+    ('siglip2-base-patch16-224', 'my-clip', 'pocket-pictures')
     """
-    path = Path(model)
+    path = Path(model.removeprefix(NAMED))
     if path.parent.name == "snapshots" and _COMMIT.fullmatch(path.name):
         path = Path(path.parent.parent.name.split("--")[-1])  # models--owner--name/snapshots/commit
     name = path.stem if path.suffix.lower() in WEIGHTS else path.name
@@ -68,7 +87,7 @@ def slug(model: str) -> str:
 def processor_config(model: str, part: str, *, revision: str = "") -> dict[str, Any]:
     """The fields of a checkpoint's `image_processor` or `feature_extractor`, in a file of its own or the processor's.
 
-    Empty while a hub id is not here. ModelError if there is none, or one that prepares the other kind of input.
+    Empty while the checkpoint is not here. ModelError if there is none, or one that prepares the other kind of input.
     """
     own = config(model, PREPARING, revision=revision, optional=True)
     if own is None:
@@ -97,9 +116,11 @@ def here(model: str, revision: str = "") -> Path | None:
 
 
 def given_path(model: str) -> Path | None:
-    """The path that `model` is, or None if it is a hub id; ModelError if it can be neither."""
+    """The path that `model` is; None if it is a hub id, or a set of weights not yet here; ModelError if it is none."""
     if not model:
         raise ModelError("no model is named; set model to a folder, a file of weights or a hub id, owner/name")
+    if name := named(model):
+        return location(name) if not missing([name]) else None
     path = Path(model).expanduser()
     if path.exists():
         return path
@@ -110,7 +131,7 @@ def given_path(model: str) -> Path | None:
 
 def _snapshot(model: str, revision: str) -> Path | None:
     """The folder in the hub's cache that holds a hub id at a revision, whole or not."""
-    if importlib.util.find_spec("huggingface_hub") is None:
+    if named(model) or importlib.util.find_spec("huggingface_hub") is None:
         return None
     from huggingface_hub import constants
 

@@ -27,7 +27,8 @@ def card_of(card: Card, settings: Mapping[str, Scalar]) -> Card:
     found = layout(model, config=config, revision=revision)
     space = str(settings.get("space") or "") or f"{checkpoint.slug(model)}.text"
     inputs = tuple(_port(port, space, found) for port in card.inputs)
-    card = replace(card, inputs=inputs, weights=_digest(model, config, revision))
+    needs = (*card.needs, *checkpoint.needed(model, config))
+    card = replace(card, inputs=inputs, weights=_digest(model, config, revision), needs=needs)
     if found is None:
         return card
     if not found.encodes and "prompt_embeds" in card.either:  # words mean nothing to it

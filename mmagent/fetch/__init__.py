@@ -62,9 +62,11 @@ def location(name: str) -> Path:
 
 
 def missing(names: Iterable[str]) -> list[str]:
-    """Those of the sets (groups are expanded) that are not in the cache."""
-    sets = dict.fromkeys(name for given in names for name in expand(given))
-    return [name for name in sets if not present(_place(SETS[name]))]
+    """Those of the sets (groups are expanded) that are not in the cache, and those that they are joined with."""
+    sets = (SETS[name] for given in names for name in expand(given))
+    absent = [entry for entry in sets if not present(_place(entry))]
+    joined = (name for entry in absent for name in missing(part.set for part in entry.parts))
+    return list(dict.fromkeys([*(entry.name for entry in absent), *joined]))
 
 
 def fetch_all(name: str, *, progress: Progress | None = None) -> dict[str, Path]:
