@@ -156,3 +156,14 @@ def test_wordings_of_tests_are_none_of_training() -> None:
     for kind, templates in words.TESTED.items():
         assert templates
         assert not set(templates) & set(words.TRAINED[kind])
+
+
+def test_articles_fit_backgrounds() -> None:
+    random = Random(1)
+    told = {
+        words.said(scenes.Scene("orange", ("cat",)), random, tested=tested)
+        for _ in range(60)
+        for tested in (True, False)
+    }
+    assert any("an orange" in caption for caption in told)
+    assert not any("a orange" in caption for caption in told)

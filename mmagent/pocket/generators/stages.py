@@ -139,9 +139,7 @@ def _pictures(before: str | None) -> Callable[[Path, Told], Task]:
         from mmagent.pocket.generators.diffusion import Captions
         from mmagent.pocket.generators.pictures import PictureTask
 
-        pool = Pool(
-            "pictures-100000", 100_000, lambda random: scenes.draw(random, allowed=splits.trained), out / "pool"
-        )
+        pool = Pool("pictures", 100_000, lambda random: scenes.draw(random, allowed=splits.trained), out / "pool")
         task = PictureTask(load_autoencoder(out), Captions(pool, pool.build(told)))
         if before is not None:
             task.unet.load_state_dict(load_pictures(before, out).state_dict())
@@ -165,7 +163,7 @@ def _clips(pictures: str, before: str | None) -> Callable[[Path, Told], Task]:
         from mmagent.pocket.generators.clips import ClipTask
         from mmagent.pocket.generators.diffusion import Captions
 
-        pool = Pool("clips-30000", 30_000, lambda random: videos.draw(random, splits.trained), out / "pool")
+        pool = Pool("clips", 30_000, lambda random: videos.draw(random, splits.trained), out / "pool")
         task = ClipTask(load_autoencoder(out), load_pictures(pictures, out), Captions(pool, pool.build(told)))
         if before is not None:
             tensors = load_file(kept(before, out) / TRAINED)
@@ -182,7 +180,10 @@ STAGES: Mapping[str, Stage] = {
         "unet",
         Recipe(steps=2_000, rate=1e-3, average=0.998, keep_every=200, sample_every=500, schedule="constant"),
     ),
-    "clips-1": Stage(_clips("pictures-1", None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
+    "pictures-2": Stage(
+        _pictures("pictures-1"), "unet", Recipe(steps=5_000, rate=1e-3, average=0.999, keep_every=250, sample_every=500)
+    ),
+    "clips-1": Stage(_clips("pictures-2", None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
     "sound-autoencoder": Stage(sound_stages.autoencoder, "vae", sound_stages.AUTOENCODER, sound_stages.scale),
     "vocoder-1": Stage(sound_stages.vocoder, "vocoder", sound_stages.VOCODER),
     "vocoder-2": Stage(sound_stages.tuning, "vocoder", sound_stages.TUNING),

@@ -24,32 +24,33 @@ PLURALS = {
     "octopus": "octopuses", "puppy": "puppies", "bunny": "bunnies", "berry": "berries",
 }  # fmt: skip
 
-# {a} the thing with its article, {them} so many of it, {first} and {second} of a pair, {ground} the background.
+# {a} the thing with its article, {them} so many of it, {first} and {second} of a pair, {ground} the background,
+# {tinted} that with its article.
 TRAINED: dict[str, tuple[str, ...]] = {
     "single": (
-        "{a} on a {ground} background", "{a}, {ground} background", "{a} on {ground}", "a {ground} picture of {a}",
-        "{a} in front of a {ground} background",
+        "{a} on {tinted} background", "{a}, {ground} background", "{a} on {ground}", "{tinted} picture of {a}",
+        "{a} in front of {tinted} background",
     ),
     "pair": (
-        "{first} {relation} {second} on a {ground} background", "{first} {relation} {second}, {ground} background",
-        "{first} {relation} {second} on {ground}", "on a {ground} background, {first} {relation} {second}",
+        "{first} {relation} {second} on {tinted} background", "{first} {relation} {second}, {ground} background",
+        "{first} {relation} {second} on {ground}", "on {tinted} background, {first} {relation} {second}",
     ),
     "count": (
-        "{them} on a {ground} background", "{them}, {ground} background", "{them} on {ground}",
-        "a {ground} picture of {them}",
+        "{them} on {tinted} background", "{them}, {ground} background", "{them} on {ground}",
+        "{tinted} picture of {them}",
     ),
     "motion": (
-        "{a} {moves} on a {ground} background", "{a} {moves}, {ground} background", "{a} that {moves} on {ground}",
-        "a video of {a} that {moves} on a {ground} background",
+        "{a} {moves} on {tinted} background", "{a} {moves}, {ground} background", "{a} that {moves} on {ground}",
+        "a video of {a} that {moves} on {tinted} background",
     ),
     "sound": ("the sound of {a}{times}{pitch}", "{a}{times}{pitch}", "{a} heard{times}{pitch}"),
     "solid": ("the shape of {a}", "{a} as points", "a point cloud of {a}"),
 }  # fmt: skip
 TESTED: dict[str, tuple[str, ...]] = {
-    "single": ("{a} against a {ground} background", "{a} with a {ground} background", "on {ground}: {a}"),
-    "pair": ("{first} {relation} {second} against a {ground} background", "{ground} background with {first} {relation} {second}"),
-    "count": ("{them} against a {ground} background", "{them} with a {ground} background"),
-    "motion": ("{a} {moves} against a {ground} background", "on {ground}, {a} {moves}"),
+    "single": ("{a} against {tinted} background", "{a} with {tinted} background", "on {ground}: {a}"),
+    "pair": ("{first} {relation} {second} against {tinted} background", "{ground} background with {first} {relation} {second}"),
+    "count": ("{them} against {tinted} background", "{them} with {tinted} background"),
+    "motion": ("{a} {moves} against {tinted} background", "on {ground}, {a} {moves}"),
     "sound": ("what {a} sounds like{times}{pitch}", "{a} sounding{times}{pitch}"),
     "solid": ("{a} in three dimensions",),
 }  # fmt: skip
@@ -108,6 +109,10 @@ def _kind(spec: Spec) -> str:
     return {Clip: "motion", Noise: "sound", Cloud: "solid"}[type(spec)]
 
 
+def _ground(background: str) -> dict[str, str]:
+    return {"ground": background, "tinted": article(background)}
+
+
 def _one_of(options: tuple[str, ...], random: Random | None) -> str:
     return options[0] if random is None else random.choice(options)
 
@@ -120,16 +125,16 @@ def _fill(template: str, spec: Spec, random: Random | None) -> str:
         if random is not None and random.random() < 0.3:  # the same said the other way round
             names, words = names[::-1], REVERSED
         relation_words = _one_of(words[relation], random)
-        return template.format(first=names[0], second=names[1], relation=relation_words, ground=spec.background)
+        return template.format(first=names[0], second=names[1], relation=relation_words, **_ground(spec.background))
     thing = spec.things[0] if isinstance(spec, Scene) else spec.thing
     name = _one_of(catalogue().thing(thing).names, random)
     if isinstance(spec, Scene):
         if spec.size:
             name = f"{_one_of(SIZES[spec.size], random)} {name}"
         them = f"{NUMBERS[spec.count]} {plural(name)}"
-        return template.format(a=article(name), them=them, ground=spec.background)
+        return template.format(a=article(name), them=them, **_ground(spec.background))
     if isinstance(spec, Clip):
-        return template.format(a=article(name), moves=_one_of(MOVES[spec.motion], random), ground=spec.background)
+        return template.format(a=article(name), moves=_one_of(MOVES[spec.motion], random), **_ground(spec.background))
     if isinstance(spec, Noise):
         times = "" if spec.count == 1 and (random is None or random.random() < 0.5) else f" {TIMES[spec.count]}"
         return template.format(a=article(name), times=times, pitch=_one_of(HEIGHTS[spec.pitch], random))
