@@ -23,8 +23,6 @@ from mmagent.pocket.world import scenes, splits, words
 
 HERE = Path(__file__).parent
 T = TypeVar("T")
-BEFORE = ("Draw a picture.", "Draw something.", "Show me a picture.", "Paint something for me.")
-"""What comes before a caption in stage 2, where the request tells nothing of what is to be seen."""
 
 
 class Wordings:
@@ -88,6 +86,11 @@ def span(caption: str) -> dict[str, Any]:
     return {"make": "image", "caption": caption}
 
 
+def described(caption: str) -> dict[str, Any]:
+    """A record of stage 2: the request tells nothing of what is to be seen."""
+    return record("Draw a picture.", span(caption))
+
+
 def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """JSON, a line each."""
     path.write_text("".join(f"{json.dumps(item)}\n" for item in records), "utf-8")
@@ -108,14 +111,13 @@ def main() -> None:
         shutil.copy(HERE / name, given.folder / name)
     trained, tested = Wordings("trained", Random(0)), Wordings("tested", Random(1))  # noqa: S311  # no secrets
 
-    learnt = enumerate(distinct(trained.caption, given.captions))
-    write(data / "captions.jsonl", (record(BEFORE[at % len(BEFORE)], span(one)) for at, one in learnt))
+    write(data / "captions.jsonl", map(described, distinct(trained.caption, given.captions)))
     half = given.requests // 2
     asked = (record(said, {"text": reply}, span(one)) for said, reply, one in distinct(trained.asked, half))
     plain = (record(said, {"text": reply}) for said, reply in (trained.plain() for _ in range(half)))
     write(data / "requests.jsonl", [*asked, *plain])
 
-    write(data / "tested-captions.jsonl", ({"caption": one} for one in distinct(tested.caption, given.tested)))
+    write(data / "tested-captions.jsonl", map(described, distinct(tested.caption, given.tested)))
     asked = ({"request": said, "caption": one} for said, _, one in distinct(tested.asked, given.tested))
     plain = ({"request": said} for said, _ in distinct(tested.plain, given.tested))
     write(data / "tested-requests.jsonl", [*asked, *plain])
