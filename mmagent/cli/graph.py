@@ -86,6 +86,7 @@ def check(names: Sequence[str], as_json: bool) -> None:
 @click.argument("name")
 @click.argument("given", nargs=-1, metavar="INPUT=VALUE...")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder for outputs other than text.")
+@click.option("--as", "forms", multiple=True, metavar="ENDING", help="How to write outputs: mp4, gif, flac, webp …")
 @click.option("--set", "chosen", multiple=True, metavar="NODE.SETTING=VALUE", help="Give a node this setting.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same outputs.")
 @click.option("--tool", "tool_files", multiple=True, type=click.Path(), help="A Python file with further tools.")
@@ -95,6 +96,7 @@ def run(
     name: str,
     given: Sequence[str],
     out: Path | None,
+    forms: Sequence[str],
     chosen: Sequence[str],
     seed: int,
     tool_files: Sequence[str],
@@ -103,7 +105,8 @@ def run(
 ) -> None:
     """Run a graph. An input is a file, or words for a text input (@FILE reads a text file).
 
-    Text outputs are printed, and with --out saved like the others. Exit code 5 if a node failed; the outputs that
+    Text outputs are printed, and with --out saved like the others: without loss, or with --as, which may be given
+    several times, as files of that kind where an output can be written so. Exit code 5 if a node failed; the outputs that
     could be made are kept.
     """
     from mmagent.engine.graph import Graph
@@ -113,7 +116,8 @@ def run(
     spec = words.with_settings(library.load(name), chosen, library)
     graph = Graph(spec, registry=library.registry)
     values = words.graph_inputs(graph, given)
-    if out is None and any(port.modality != "text" for port in graph.checked.output_ports.values()):
+    asked = outcome.endings(forms, graph.checked.output_ports)
+    if out is None and (asked or any(port.modality != "text" for port in graph.checked.output_ports.values())):
         made = ", ".join(f"{output} ({port})" for output, port in graph.checked.output_ports.items())
         raise click.UsageError(f"{spec.name} gives {made}; say where to keep it: --out FOLDER")
     stream = graph.engine.stream(graph.plan(), values, seed=seed, partial=True, registry=library.registry)
@@ -121,7 +125,7 @@ def run(
         for event in stream:
             watch.see(event)
     result = stream.result
-    kept = {output: outcome.keep(output, value, out) for output, value in result.outputs.items()}
+    kept = {output: outcome.keep(output, value, out, asked) for output, value in result.outputs.items()}
     if as_json:
         write_json(outcome.as_data(result, kept))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,31 @@ import click
 from mmagent.cli.output import printable, say
 
 if TYPE_CHECKING:
+    from mmagent.card import Port
     from mmagent.engine.result import Output, Result
 
 Kept = Mapping[str, list[dict[str, Any]]]
 """By output, its media as data: modality, digest, plain facts, the words of a text, the path of a file."""
 
 
-def keep(name: str, value: Output, out: Path | None) -> list[dict[str, Any]]:
-    """An output's media as data, each saved if there is a folder to save it in."""
+def endings(given: Sequence[str], outputs: Mapping[str, Port]) -> list[str]:
+    """The endings that are asked for, `gif` as `.gif`; UsageError names one that no output can be written with."""
+    from mmagent.media import modality
+
+    can = {name: modality(port.modality).suffixes for name, port in outputs.items()}
+    asked = [f".{ending.lower().lstrip('.')}" for ending in given]
+    for ending in asked:
+        if not any(ending in known for known in can.values()):
+            listed = "; ".join(f"{name} as {', '.join(known)}" for name, known in can.items() if known)
+            raise click.UsageError(f"no output can be written as {ending}; {listed}")
+    return asked
+
+
+def keep(name: str, value: Output, out: Path | None, asked: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """An output's media as data, each saved if there is a folder to save it in.
+
+    A medium is saved once with each of the endings asked for that it can be written with, else without loss.
+    """
     from mmagent.media import Text
 
     media = [] if value is None else value if isinstance(value, list) else [value]
@@ -27,11 +44,13 @@ def keep(name: str, value: Output, out: Path | None) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"modality": item.modality, "digest": item.digest, **item.describe()}
         if isinstance(item, Text):
             entry["text"] = item.text
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            stem = f"{name}-{number}" if isinstance(value, list) else name
-            entry["path"] = str(item.save(out / f"{stem}{item.suffix}"))
-        kept.append(entry)
+        if out is None:
+            kept.append(entry)
+            continue
+        out.mkdir(parents=True, exist_ok=True)
+        stem = f"{name}-{number}" if isinstance(value, list) else name
+        fitting = [known for known in dict.fromkeys(asked) if known in item.suffixes] or [item.suffix]
+        kept += [{**entry, "path": str(item.save(out / f"{stem}{ending}"))} for ending in fitting]
     return kept
 
 
