@@ -38,13 +38,15 @@ class Asked:
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """One prompt with its reply. `supervised` are the places of pieces that are to be predicted, `spans` those asked
-    for; `length` is how many positions the pieces take."""
+    for; `length` is how many positions the pieces take. Where there are `branches`, it is several prompts that begin
+    alike: at each of these places another one goes on behind what stands before the first."""
 
     pieces: tuple[Piece, ...]
     supervised: tuple[int, ...]
     spans: tuple[Asked, ...]
     length: int
     place: str = ""
+    branches: tuple[int, ...] = ()
 
     def id_at(self, place: int) -> int:
         """The id of a supervised piece."""
@@ -63,7 +65,30 @@ class Lesson:
             else:
                 hasher.update(f"{piece.modality}\0{piece.states.shape}\0".encode() + piece.states.tobytes())
                 hasher.update(b"" if piece.mask is None else piece.mask.tobytes())
+        hasher.update(f"{self.branches or ''}".encode())
         return hasher.hexdigest()
+
+
+def joined(lessons: Sequence[Lesson]) -> Lesson:
+    """Lessons as one, in which what they have in common is read once; their media are the very same objects.
+
+    Nothing that is learnt is in common: it would be learnt once alone.
+    """
+    first, *rest = lessons
+    if not rest:
+        return first
+    most = min(min(lesson.supervised) - 1 for lesson in lessons)
+    common = next(
+        (at for at, same in enumerate(zip(*(lesson.pieces[:most] for lesson in lessons))) if len({*same}) > 1), most
+    )
+    pieces, supervised, spans, branches = first.pieces[:common], list[int](), list[Asked](), list[int]()
+    for lesson in lessons:
+        moved = len(pieces) - common
+        branches.append(len(pieces))
+        pieces += lesson.pieces[common:]
+        supervised += [at + moved for at in lesson.supervised]
+        spans += [replace(span, signals=span.signals + moved) for span in lesson.spans]
+    return Lesson(pieces, tuple(supervised), tuple(spans), 0, first.place, tuple(branches))
 
 
 def exchanged(lessons: Sequence[Lesson]) -> list[Lesson]:
@@ -108,7 +133,8 @@ class _Spoken:
 
 class Teacher:
     """Makes lessons of records for one model. `features` are what its encoders gave, by modality; `length` tells how
-    many positions a piece takes; a lesson of more than `context` is refused."""
+    many positions a piece takes; a lesson of more than `context` is refused. With `apart`, every reply of a record is
+    learnt as if nothing had been said before it, behind the media of the record's first request."""
 
     def __init__(
         self,
@@ -117,13 +143,22 @@ class Teacher:
         features: Mapping[str, Features],
         length: Callable[[Piece], int],
         context: int,
+        apart: bool = False,
     ) -> None:
         self._prompter, self._table, self._features = prompter, table, features
-        self._length, self._context = length, context
+        self._length, self._context, self._apart = length, context, apart
 
     def lesson(self, record: Record) -> Lesson:
         """The lesson of a record's turns; ConversationError if the model cannot be taught it."""
-        return self._lesson(record.turns, record.place)
+        if not self._apart:
+            return self._lesson(record.turns, record.place)
+        seen: dict[int, Segment | Seen] = {}  # lessons are joined by what they have in common, media by identity
+
+        def segment(part: Part) -> Segment | Seen:
+            return seen.setdefault(id(part), self._segment(part)) if isinstance(part, Shown) else self._segment(part)
+
+        whole = joined([self._lesson(turns, record.place, segment) for turns in exchanges(record.turns)])
+        return replace(whole, length=sum(map(self._length, whole.pieces)))
 
     def pair(self, record: Record) -> tuple[Lesson, Lesson]:
         """The lessons of what is to be preferred and what is not; what comes before them is not learnt."""
@@ -142,8 +177,10 @@ class Teacher:
                 if isinstance(part, Shown):
                     self._seen(part.media)
 
-    def _lesson(self, turns: Sequence[Turn], place: str) -> Lesson:
-        spoken = [_Spoken(turn.role, [self._segment(part) for part in turn.parts]) for turn in turns]
+    def _lesson(
+        self, turns: Sequence[Turn], place: str, segment: Callable[[Part], Segment | Seen] | None = None
+    ) -> Lesson:
+        spoken = [_Spoken(turn.role, [*map(segment or self._segment, turn.parts)]) for turn in turns]
         found = self._prompter.lesson(spoken, [turn.targets for turn in turns])
         asked = [part for turn in turns for part in turn.parts if isinstance(part, Made)]
         pieces = found.pieces
@@ -182,6 +219,23 @@ class Teacher:
             )
         features = self._features[media.modality]
         return Seen(media.modality, features.of(media), features.mask(media))
+
+
+def exchanges(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:
+    """A conversation's requests with their replies, each alone: behind the system's words, and with the media that the
+    first request shows. ConversationError where one cannot be told without the others."""
+    head = tuple(turn for turn in turns[:1] if turn.role == "system")
+    asked, replies = turns[len(head) :: 2], turns[len(head) + 1 :: 2]
+    if [turn.role for turn in turns[len(head) :]] != ["user", "assistant"] * len(replies) or not replies:
+        raise ConversationError("replies are learnt apart where user and assistant speak in turn")
+    media = tuple(part for part in asked[0].parts if isinstance(part, Shown))
+    if any(isinstance(part, Shown) for turn in asked[1:] for part in turn.parts):
+        raise ConversationError("replies are learnt apart where the first request alone shows media")
+    said = [tuple(part for part in turn.parts if not isinstance(part, Shown)) for turn in asked]
+    pairs = [(Turn("user", media + parts), reply) for parts, reply in zip(said, replies) if any(reply.targets)]
+    if not pairs:
+        raise ConversationError("nothing in the record is to be learnt")
+    return [(*head, *pair) for pair in pairs]
 
 
 def _unlearnt(part: Part) -> Part:

@@ -52,7 +52,7 @@ def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
             found = [first + begins[at] for at in range(span.signals, span.signals + span.k)]
             spans.setdefault(span.modality, []).append(found)
     places = torch.tensor(before, device=inputs.device)
-    made = parts.backbone.at(inputs, mask.long(), places, parts.beside(prompts))
+    made = parts.backbone.at(inputs, mask.long(), places, parts.beside(prompts), _branches(parts, lessons, inputs))
     flat = made.hidden.flatten(0, 1)  # [B · T, D]
     states = flat[places]
     return Reading(
@@ -62,6 +62,18 @@ def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
         torch.tensor(owner, device=inputs.device),
         {name: flat[torch.tensor(each, device=inputs.device)] for name, each in spans.items()},
     )
+
+
+def _branches(parts: Parts, lessons: Sequence[Lesson], inputs: Tensor) -> Tensor | None:
+    """The branch `[B, T]` of each position, 0 in the trunk; None where no lesson branches."""
+    if not any(lesson.branches for lesson in lessons):
+        return None
+    found = torch.zeros(inputs.shape[:2], dtype=torch.long, device=inputs.device)
+    for row, lesson in zip(found, lessons):
+        begins = starts(parts, lesson)
+        for branch in lesson.branches:
+            row[begins[branch] :] += 1
+    return found
 
 
 def starts(parts: Parts, lesson: Lesson) -> list[int]:

@@ -96,9 +96,15 @@ class Backbone(Protocol):
         """Read on in replies, `inputs` `[B, T, E]`: logits of the last `keep` positions."""
         ...
 
-    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None) -> States:
+    def at(
+        self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None, branches: Tensor | None = None
+    ) -> States:
         """Prompts with their replies, for training: logits `[N, V]` at `places` `[N]` of the flattened `[B · T]` alone,
-        and no cache. A row's reply begins behind its first place, and what stands before that has no states."""
+        and no cache. A row's reply begins behind its first place, and what stands before that has no states.
+
+        `branches` `[B, T]` makes several prompts that begin alike one row: 0 at what they have in common, then the
+        number of the one that a position belongs to. ModelError where the LLM cannot read so.
+        """
         ...
 
 

@@ -102,17 +102,37 @@ class CausalBackbone:
         cache.mask = mask if cache.mask is None else torch.cat([cache.mask, mask], dim=1)  # [B, S]
         return self._pass(inputs, cache.mask, lambda states: states[:, -keep:], cache.beside, keys=cache.keys)
 
-    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None) -> States:
-        return self._pass(inputs, mask, lambda states: states.flatten(0, 1)[places], beside)
+    def at(
+        self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None, branches: Tensor | None = None
+    ) -> States:
+        tree = {} if branches is None else self._tree(mask, branches)
+        return self._pass(inputs, mask, lambda states: states.flatten(0, 1)[places], beside, **tree)
+
+    def _tree(self, mask: Tensor, branches: Tensor) -> dict[str, Tensor]:
+        """Who attends to whom, bool `[B, 1, T, T]`, and positions `[B, T]`: each branch goes on where the trunk ends."""
+        config = self.model.config.get_text_config()
+        kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+        # Only this one takes a mask of our own for what it is, and only whole attention means what it says.
+        if config._attn_implementation != "sdpa" or kinds or not self._positions:
+            raise ModelError(
+                f"{type(self.model).__name__} cannot read prompts that share their beginning; set apart: false"
+            )
+        n_positions = mask.shape[1]
+        before = torch.ones(n_positions, n_positions, dtype=torch.bool, device=mask.device).tril()
+        own = (branches[:, None] == 0) | (branches[:, None] == branches[..., None])  # [B, T, T]
+        seen = before & own & mask[:, None].bool()
+        itself = torch.eye(n_positions, dtype=torch.bool, device=mask.device)  # padding reads something too
+        return {"attention_mask": (seen | itself)[:, None], "position_ids": (seen.sum(dim=-1) - 1).clamp(min=0)}
 
     def _pass(
-        self, inputs: Tensor, mask: Tensor, take: Callable[[Tensor], Tensor], beside: Beside | None, keys: Any = None
-    ) -> States:
+        self, inputs: Tensor, mask: Tensor, take: Callable[[Tensor], Tensor], beside: Beside | None, keys: Any = None,
+        **tree: Tensor,
+    ) -> States:  # fmt: skip
         length = inputs.shape[1]
         found, _ = self._inside.run(
             self.model, take, beside.between(mask, length) if beside is not None else None,
-            inputs_embeds=inputs, attention_mask=mask, past_key_values=keys, use_cache=keys is not None,
-            **self._places(mask, length),
+            inputs_embeds=inputs, past_key_values=keys, use_cache=keys is not None,
+            **(tree or {"attention_mask": mask, **self._places(mask, length)}),
         )  # fmt: skip
         return found
 

@@ -121,7 +121,11 @@ class Seq2SeqBackbone:
         alone = [self.forward(row[counts][None], counts[counts][None], own, keep) for row, counts, own in rows]
         return States(*(_at_the_end([getattr(states, name)[0] for states in alone]) for name in ("logits", "hidden")))
 
-    def at(self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None) -> States:
+    def at(
+        self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None, branches: Tensor | None = None
+    ) -> States:
+        if branches is not None:
+            raise ModelError(f"{type(self.model).__name__} reads a prompt as a whole, so that none can branch off")
         length = inputs.shape[1]
         owner, place = places // length, places % length  # [N]
         begins = torch.full((len(inputs),), length, device=inputs.device)

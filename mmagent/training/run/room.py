@@ -91,7 +91,7 @@ def open_room(
     if None in weights and any(weights):
         raise ModelError("some data sources have a weight and others none; give all of them one, or none")
     mix = Mix(sources, None if None in weights else [w or 0 for w in weights], size=spec.size, seed=spec.recipe.seed)
-    teacher = Teacher(prompter, parts.rows.table, features, parts.n_positions, model.context)
+    teacher = Teacher(prompter, parts.rows.table, features, parts.n_positions, model.context, spec.apart)
     bad = BadRecords(spec.bad, out / "bad.jsonl")
     batch = spec.batch if most is None else min(most, mix.size)
     window = WINDOW if most is None else 1  # a look at some records is to be at any, not at those of one length

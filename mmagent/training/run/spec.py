@@ -26,7 +26,8 @@ class RunSpec(BaseModel):
     """A run: the model that it starts from, the stage, the data and the recipe.
 
     A batch holds `batch` records; a step is `recipe.accumulate` batches. `size` records are an epoch (all, if not
-    given). `bad` says whether a record that cannot be used ends the run or is left out. What encoders, generators and
+    given). With `apart`, every reply of a record is learnt as if it were the first, behind the media of the first
+    request, which are read once for all of them. `bad` says whether a record that cannot be used ends the run or is left out. What encoders, generators and
     the LLM made is kept in the folder `keep`, by default beside the run. Paths are relative to the run file.
     """
 
@@ -38,6 +39,7 @@ class RunSpec(BaseModel):
     recipe: Recipe
     batch: Annotated[int, Field(ge=1)] = 8
     size: Annotated[int, Field(ge=1)] | None = None
+    apart: bool = False
     bad: Literal["fatal", "skip"] = "fatal"
     device: str = "auto"
     keep: str | None = None
