@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmagent.checkpoint.threads import modest
-from mmagent.errors import MissingExtra, ModelError
+from mmagent.errors import MissingExtra, MMAgentError, ModelError
 
 if TYPE_CHECKING:
     from mmagent.model.backbones import Backbone
@@ -25,7 +25,8 @@ def load(source: str | Path) -> Backbone:
         from transformers import AutoConfig
 
         where, options = _where(source)
-        both = AutoConfig.from_pretrained(where, **options).is_encoder_decoder
+        # Unless it is told not to, the library asks on the terminal whether a folder's own code may run.
+        both = AutoConfig.from_pretrained(where, trust_remote_code=False, **options).is_encoder_decoder
         module, name = ("seq2seq", "Seq2SeqBackbone") if both else ("causal", "CausalBackbone")
         kind = getattr(importlib.import_module(f"mmagent.model.backbones.{module}"), name)
     found: Backbone = kind.load(source)
@@ -34,7 +35,7 @@ def load(source: str | Path) -> Backbone:
 
 def read(source: str | Path, auto: str, what: str) -> tuple[Any, Any]:
     """A model in float32, by one of transformers' auto classes, and its tokenizer; ModelError says what cannot be
-    loaded as `what` and why."""
+    loaded as `what` and why, and what of its parameters the source has not."""
     with _told(source, what):
         import torch
         import transformers
@@ -42,8 +43,16 @@ def read(source: str | Path, auto: str, what: str) -> tuple[Any, Any]:
         where, options = _where(source)
         safe = {} if options else {"use_safetensors": True}
         with quiet(), modest():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
-            model = getattr(transformers, auto).from_pretrained(where, dtype=torch.float32, **options, **safe)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False, **options)
+            model, report = getattr(transformers, auto).from_pretrained(
+                where, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **options, **safe
+            )
+        if lost := sorted(report["missing_keys"]):  # the library would draw them by chance
+            more = " …" if len(lost) > 3 else ""
+            raise ModelError(
+                f"{source} is no whole {what}: of {type(model).__name__} {len(lost)} parameters are not there, "
+                f"{', '.join(lost[:3])}{more}; name a checkpoint that has them"
+            )
     return model, tokenizer
 
 
@@ -60,8 +69,11 @@ def _told(source: str | Path, what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise MissingExtra(error.name or "torch", "local", f"model {source}") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{source} cannot be loaded as a {what}: {str(error).splitlines()[0]}") from error
+    except MMAgentError:
+        raise
+    except Exception as error:  # torn files raise safetensors' errors, other shapes torch's, wrong fields anything
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{source} cannot be loaded as a {what}: {why}") from error
 
 
 @contextlib.contextmanager
