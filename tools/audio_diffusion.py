@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmagent import Audio, Card, Context, Embedding, Text
+from mmagent.checkpoint import Dtype
 from mmagent.diffusion import AudioDiffuser, Conditioning, DiffusionTool, audio_card
 
 
@@ -40,7 +41,7 @@ class AudioDiffusion(
         pickle: bool = False,
         space: str = "",
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: Dtype = "auto",
     ) -> None:
         super().__init__(model, "", revision, pickle, space, device, dtype)
 

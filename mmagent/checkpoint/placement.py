@@ -50,10 +50,10 @@ def placement(device: str, dtype: str | torch.dtype, owner: str) -> Placement:
 def itemsize(device: str, dtype: str) -> int:
     """Bytes of a number, as far as it can be told without looking for devices.
 
-    >>> itemsize("cpu", "auto"), itemsize("cpu", "float16"), itemsize("cuda:1", "auto")
+    >>> itemsize("cpu:0", "auto"), itemsize("cpu", "float16"), itemsize("cuda:1", "auto")
     (4, 2, 2)
     """
-    return 4 if dtype == "float32" or (dtype == "auto" and device in ("auto", "cpu")) else 2
+    return 4 if dtype == "float32" or (dtype == "auto" and device.partition(":")[0] in ("auto", "cpu")) else 2
 
 
 def given(inputs: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:

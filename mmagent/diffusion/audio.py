@@ -45,10 +45,10 @@ class AudioDiffuser(Diffuser):
                 f"{self.model} is a {type(self.pipe).__name__}, which makes no sound; name a sound pipeline, or put a "
                 f"SpeechT5HifiGan into its subfolder {VOCODER} if its VAE has one channel, the spectrogram"
             )
-        found = checkpoint.load_pretrained(
-            "SpeechT5HifiGan", str(place / VOCODER), pickle=self._pickle, dtype=self.pipe.dtype
-        )
-        self.vocoder = found.to(self.pipe.device)
+        self.vocoder = checkpoint.load_pretrained(
+            "SpeechT5HifiGan", str(place / VOCODER), pickle=self._pickle, device=str(self.pipe.device),
+            dtype=self.pipe.dtype,
+        )  # fmt: skip
 
     def unload(self) -> None:
         """Give the memory back."""

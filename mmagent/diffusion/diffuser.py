@@ -24,7 +24,7 @@ from mmagent.diffusion.conditioning import (
 )
 from mmagent.diffusion.layout import NULL, Layout, layout_of
 from mmagent.diffusion.loading import load_pipeline
-from mmagent.diffusion.preview import LatentColours
+from mmagent.diffusion.preview import LatentColours, frames_first
 from mmagent.diffusion.schedulers import fresh, tell_steps
 from mmagent.diffusion.tasks import Task, sibling
 from mmagent.errors import ModelError
@@ -72,7 +72,7 @@ class Diffuser:
         )  # fmt: skip
         self._pattern = self._pipe.scheduler
         vae = getattr(self._pipe, "vae", None)
-        self.preview = LatentColours(vae) if vae is not None else None
+        self.preview = LatentColours(vae, frames_first(self._pipe)) if vae is not None else None
         place = checkpoint.locate(self.model, revision=self._revision)
         self._stored = Embedding.open(place / NULL) if (place / NULL).is_file() else None
 
@@ -200,6 +200,9 @@ class Diffuser:
         """ModelError if an embedding has not the width that the checkpoint takes there."""
         if given is not None and width not in (None, given.array.shape[1]):
             raise ModelError(f"{self.model} takes {port} {width} wide, not {given.array.shape[1]} ({given.space})")
+
+    def check_length(self, port: str, n_states: int) -> None:
+        """ModelError if the pipeline does not take so many states of a prompt; most take any number."""
 
     def n_steps(self, task: Task | None = None) -> int | None:
         """How many steps the pipeline for a task takes unless told otherwise."""

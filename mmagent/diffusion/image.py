@@ -11,7 +11,7 @@ from mmagent.diffusion.conditioning import Conditioning
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.latents import encoded
 from mmagent.diffusion.tasks import Task
-from mmagent.errors import ModelError, RunError
+from mmagent.errors import RunError
 from mmagent.media import Image
 
 if TYPE_CHECKING:
@@ -78,19 +78,20 @@ class ImageDiffuser(Diffuser):
         return max(least, int(height) // least * least), max(least, int(width) // least * least)
 
     def latents(self, media: Sequence[Image], generator: Any) -> Any:
-        """The latents `[B, C, h, w]` of pictures, brought to the checkpoint's own size, or to that of the first."""
+        """The latents `[B, C, h, w]` of pictures, scaled to the checkpoint's own size, or to that of the first.
+
+        What is left over of one of another shape is cut off, half on each side.
+        """
         import numpy as np
+        import PIL.ImageOps
         import torch
 
-        vae = getattr(self.pipe, "vae", None)
-        if vae is None:
-            raise ModelError(f"{type(self.pipe).__name__} has no VAE; it cannot be trained towards")
         height, width = media[0].height, media[0].width
         shrunk = min(1.0, math.sqrt(LARGEST / (height * width)))
         height, width = self.layout.size or self._whole(height * shrunk, width * shrunk)
-        pictures = [np.asarray(_sized(picture, "RGB", (width, height))) for picture in media]
+        pictures = [np.asarray(PIL.ImageOps.fit(picture.pil("RGB"), (width, height))) for picture in media]
         pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # [B, 3, H, W]
-        return encoded(vae, pixels / 127.5 - 1, generator).to(self.pipe.dtype)
+        return encoded(self.pipe.vae, pixels / 127.5 - 1, generator).to(self.pipe.dtype)
 
 
 def _sized(picture: Image, mode: str, size: tuple[int, int]) -> PIL.Image.Image:

@@ -142,8 +142,7 @@ class Layout:
 
     def memory(self, dtype: str = "auto", device: str = "auto") -> int:
         """Bytes of its weights once they are loaded so; where it is not said where, on the processor, in float32."""
-        wide = dtype == "float32" or (dtype == "auto" and device in ("auto", "cpu"))
-        return sum(self.parameters.values()) * (4 if wide else 2)
+        return sum(self.parameters.values()) * checkpoint.itemsize(device, dtype)
 
     def seconds(self, steps: int, size: tuple[int, int] | None = None) -> float:
         """About how long a guided call takes on two cores: two passes a step, all parameters at each place.

@@ -48,8 +48,7 @@ def load_pipeline(
         raise MissingExtra(error.name or "diffusers", "local", owner) from error
     place = checkpoint.locate(model, revision=revision)
     safe = checkpoint.guard(place, pickle=pickle)
-    where = _device(torch, device)
-    precision = _dtype(torch, dtype, where)
+    where, precision = checkpoint.placement(device, dtype, f"model {model}")
     try:
         with quiet():
             if place.is_file():
@@ -160,22 +159,6 @@ def _variant(place: Path, plan: Layout) -> str | None:
     """The precision in whose name weights are saved that diffusers loads, where there are no plain ones."""
     kinds = {chosen(place / name)[0] for name, (library, _) in plan.parts.items() if library != "transformers"}
     return next(iter(sorted(kinds - {""})), None)
-
-
-def _device(torch: Any, device: str) -> str:
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _dtype(torch: Any, dtype: str, device: str) -> Any:
-    name = dtype if dtype != "auto" else "float32" if device == "cpu" else "bfloat16"
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise ModelError(f"dtype is auto, float32, bfloat16 or float16, not {dtype!r}")
-    return found
 
 
 @contextmanager

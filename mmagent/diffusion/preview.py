@@ -18,11 +18,12 @@ SAMPLES = 4
 class LatentColours:
     """Makes small pictures `[h, w, 3]`, one pixel a latent, of the latents that a pipeline holds while it runs.
 
-    Of a picture they are `[1, C, h, w]`; of a video, `[1, C, f, h, w]` or `[1, f, C, h, w]`, its middle frame is shown.
+    Of a picture they are `[1, C, h, w]`; of a video, `[1, C, f, h, w]` or, `frames_first`, `[1, f, C, h, w]`, its
+    middle frame is shown.
     """
 
-    def __init__(self, vae: Any) -> None:
-        self._vae = vae
+    def __init__(self, vae: Any, frames_first: bool = False) -> None:
+        self._vae, self._frames_first = vae, frames_first
         self._map: Any = None
 
     def __call__(self, latents: Any) -> Image | None:
@@ -31,7 +32,7 @@ class LatentColours:
 
         n_channels = channels(self._vae)
         if latents.ndim == 5:
-            frames = latents if latents.shape[1] == n_channels else latents.transpose(1, 2)
+            frames = latents.transpose(1, 2) if self._frames_first else latents
             latents = frames[:, :, frames.shape[2] // 2]
         if n_channels is None or latents.ndim != 4 or latents.shape[1] != n_channels:
             return None
@@ -42,6 +43,11 @@ class LatentColours:
             colours = _with_one(places) @ self._map  # [N, 3]
             pixels = colours.clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image(pixels.reshape(*latents.shape[2:], 3).numpy())
+
+
+def frames_first(pipe: Any) -> bool:
+    """Whether a pipeline holds the latents of videos as `[B, f, C, h, w]`; the rest have channels before frames."""
+    return type(pipe).__name__.startswith(("CogVideoX", "ConsisID", "StableVideoDiffusion"))
 
 
 def _fit(vae: Any, n_channels: int) -> Any:

@@ -11,6 +11,8 @@ from mmagent.errors import ModelError
 
 SEED = "noise_sampler_seed"
 """Where a scheduler takes a seed of its own, and draws from torch's global generator without one (DPMSolverSDE)."""
+CLIPS = "clip_sample"
+"""Whether what is denoised is cut to -1 … 1, as some schedulers do unless told: latents, which go beyond, lose their colours."""
 
 
 def fresh(pattern: Any, name: str = "", seed: int = 0) -> Any:
@@ -27,9 +29,12 @@ def fresh(pattern: Any, name: str = "", seed: int = 0) -> Any:
                 + (f" or one of {', '.join(sorted(compatible))}" if compatible else " alone")
             )
         kind = compatible[name]
-    seeded = {SEED: seed} if SEED in inspect.signature(kind).parameters else {}
+    own = inspect.signature(kind).parameters
+    told: dict[str, Any] = {SEED: seed} if SEED in own else {}
+    if CLIPS in own and CLIPS not in pattern.config:
+        told[CLIPS] = False
     try:
-        made = kind.from_config(pattern.config, **seeded)
+        made = kind.from_config(pattern.config, **told)
     except ImportError as error:  # diffusers stands in for classes of libraries that it does not find
         raise ModelError(f"{kind.__name__} cannot be had: {' '.join(str(error).split())}") from error
     _tell_too_few(made)

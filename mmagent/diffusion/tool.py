@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from mmagent.checkpoint import Dtype
 from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.trainable import DenoisingTarget
 from mmagent.media import Embedding
@@ -29,7 +30,7 @@ class DiffusionTool(Tool, Generic[D]):
         pickle: bool = False,
         space: str = "",
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: Dtype = "auto",
     ) -> None:
         self._diffuser = self._kind(
             model, owner=self.card.name, config=config, revision=revision, pickle=pickle, space=space, device=device,

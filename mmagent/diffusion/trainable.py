@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mmagent.diffusion.conditioning import POOLED, Encoded, defaults
-from mmagent.diffusion.denoisers import Batch, predicted
+from mmagent.diffusion.denoisers import Batch, check, predicted
 from mmagent.diffusion.noise import noised, weights
 from mmagent.errors import ModelError
 from mmagent.media import Embedding
@@ -95,8 +95,12 @@ class DenoisingTarget:
 
         with self._diffuser.lock:
             pipe = self._diffuser.pipe
+            check(pipe)
+            if not len(media):
+                raise ValueError("there are no media to denoise; give one or more")
             if len(media) != len(states):
                 raise ValueError(f"{len(states)} embeddings and {len(media)} media; give one of them for each")
+            self._diffuser.check_length("prompt_embeds", states.shape[1])
             clean = self._diffuser.latents(media, generator)  # [B, C, …]
             made = noised(pipe.scheduler, clean, generator)
             states = states.to(clean.device, clean.dtype)

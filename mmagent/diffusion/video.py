@@ -18,10 +18,10 @@ from mmagent.diffusion.diffuser import Diffuser
 from mmagent.diffusion.latents import encoded
 from mmagent.diffusion.layout import INDEX, layout
 from mmagent.diffusion.tasks import Task
-from mmagent.diffusion.video_wires import WAN_TOKENS, as_told, fills
-from mmagent.errors import MissingExtra, ModelError
+from mmagent.diffusion.video_wires import WAN_TOKENS, as_told, check_length, fills
+from mmagent.errors import MediaError, MissingExtra, ModelError
 from mmagent.intake.video import FASTEST
-from mmagent.media import Embedding, Image, Video
+from mmagent.media import Image, Video
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,11 +107,9 @@ class VideoDiffuser(Diffuser):
         if fps is not None and not 0 < fps <= FASTEST:
             raise ValueError(f"{self._owner}: fps is a number above 0 and at most {FASTEST:g}, not {fps}")
         with self.lock:
-            for port, given in (
-                ("prompt_embeds", asked.prompt_embeds),
-                ("negative_prompt_embeds", asked.negative_prompt_embeds),
-            ):
-                self._check_length(port, given)
+            only = _places(self.pipe)
+            if only is not None and frames not in (None, 1, only):
+                raise ModelError(f"{self.model} makes videos of {only} frames, or of one, not of {frames}")
             known = defaults(self.pipe)
             task: Task | None = "image" if image is not None and "image" not in known else None
             if image is None and "image" in known and known["image"] is not None:
@@ -149,7 +147,9 @@ class VideoDiffuser(Diffuser):
     def latents(self, media: Sequence[Video], generator: Any) -> Any:
         """The latents `[B, C, f, h, w]` of videos, brought to the size of the first and cut to the frames of the shortest.
 
-        Sides are cut to what the network takes, and frames to 1 + n times those of a latent.
+        Sides are cut to what the network takes, and frames to 1 + n times those of a latent, or to those that Latte
+        has places for; MediaError if there are fewer. CogVideoX 1.5 takes latents by twos: where one is missing the
+        first is there twice, as in its training, each with noise of its own.
         """
         import torch
 
@@ -157,10 +157,18 @@ class VideoDiffuser(Diffuser):
         names = ("vae_temporal_compression_ratio", "vae_scale_factor_temporal")
         pace = next((int(getattr(pipe, name)) for name in names if hasattr(pipe, name)), 1)
         n_frames = (min(len(video.array) for video in media) - 1) // pace * pace + 1
+        only = _places(pipe)
+        if only is not None and n_frames > 1:
+            if n_frames < only:
+                raise MediaError(f"{self.model} is trained towards {only} frames, and a video of {n_frames} was given")
+            n_frames = only
         grain = _grain(pipe)
         size = [max(grain, side // grain * grain) for side in media[0].array.shape[1:3]]
         pixels = torch.stack([_pixels(video.array[:n_frames], size) for video in media])
-        return encoded(vae, pixels, generator).to(pipe.dtype)
+        latents = encoded(vae, pixels, generator).to(pipe.dtype)  # [B, C, f, h, w]
+        network = getattr(pipe, "transformer", None)
+        by = (1 if network is None else network.config.get("patch_size_t")) or 1
+        return torch.cat([latents[:, :, :1].expand(-1, -1, -latents.shape[2] % by, -1, -1), latents], dim=2)
 
     @property
     def rate(self) -> float:
@@ -169,11 +177,9 @@ class VideoDiffuser(Diffuser):
         network = getattr(pipe, "transformer", None) or pipe.unet
         return rate_of(type(pipe).__name__, network.config, pipe.config.get("expand_timesteps"))
 
-    def _check_length(self, port: str, given: Embedding | None) -> None:
-        """ModelError if an embedding has not as many states as CogVideoX's network has places for."""
-        n_states = self.layout.denoiser.get("max_text_seq_length")
-        if given is not None and n_states not in (None, len(given.array)):
-            raise ModelError(f"{self.model} takes {n_states} states of {port}, not {len(given.array)}; fill them up")
+    def check_length(self, port: str, n_states: int) -> None:
+        """ModelError if the network has not places for so many states."""
+        check_length(self.pipe, port, n_states)
 
     def _options(self, asked: Conditioning, frames: int | None, fps: float | None) -> dict[str, Any]:
         known = defaults(self.pipe)
@@ -208,13 +214,25 @@ def _grain(pipe: Any) -> int:
     return step * int(patch[-1] if isinstance(patch, list | tuple) else patch)
 
 
+def _places(pipe: Any) -> int | None:
+    """How many frames Latte's network has places for, which it takes all, or of which one; None for other networks."""
+    network = getattr(pipe, "transformer", None)
+    if network is None or type(network).__name__ != "LatteTransformer3DModel":
+        return None
+    return int(network.config.video_length)
+
+
 def _pixels(frames: Any, size: list[int]) -> Any:
-    """Frames `[F, h, w, 3]` as `[3, F, H, W]` of the size `[H, W]`, in -1 … 1."""
+    """Frames `[F, h, w, 3]` as `[3, F, H, W]` of the size `[H, W]`, in -1 … 1; what that shape has no place for is cut."""
     import numpy as np
     import torch
     from torch.nn.functional import interpolate
 
     rows = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float()  # [F, 3, h, w]
+    (height, width), share = rows.shape[2:], size[1] / size[0]
+    tall, wide = min(height, max(1, round(width / share))), min(width, max(1, round(height * share)))
+    top, left = (height - tall) // 2, (width - wide) // 2
+    rows = rows[:, :, top : top + tall, left : left + wide]
     return interpolate(rows, size=size, mode="bilinear", antialias=True).transpose(0, 1) / 127.5 - 1
 
 

@@ -40,6 +40,9 @@ def as_told(diffuser: Diffuser, asked: Conditioning, guidance: float | None, tas
             avoided = diffuser.stored
         elif blind:
             avoided = _embedding(diffuser, "")
+    for port, item in (("prompt_embeds", given), ("negative_prompt_embeds", avoided)):
+        if item is not None:
+            check_length(pipe, port, len(item.array))
     change = _filled if fills(pipe) else _cut if _cuts(pipe) else None
     if change is not None:
         given, avoided = (None if item is None else change(item) for item in (given, avoided))
@@ -83,6 +86,18 @@ def fills(pipe: Any) -> bool:
     return type(pipe).__name__.startswith(("Wan", "SkyReelsV2"))
 
 
+def check_length(pipe: Any, port: str, n_states: int) -> None:
+    """ModelError if a network has not places for so many states: Wan's for more, CogVideoX's for another number."""
+    if fills(pipe) and n_states > WAN_TOKENS:
+        raise ModelError(
+            f"{type(pipe).__name__} takes {WAN_TOKENS} states at most, and {n_states} were given as {port}"
+        )
+    network = getattr(pipe, "transformer", None)
+    only = None if network is None else network.config.get("max_text_seq_length")
+    if only not in (None, n_states):
+        raise ModelError(f"{type(pipe).__name__} takes {only} states of {port}, not {n_states}; fill them up")
+
+
 def _cuts(pipe: Any) -> bool:
     """Whether the pipeline leaves out states that do not count."""
     return type(pipe).__name__.startswith("Latte")
@@ -96,10 +111,7 @@ def _filled(embedding: Embedding) -> Embedding:
     import numpy as np
 
     states = embedding.array * embedding.mask[:, None]
-    missing = WAN_TOKENS - len(states)
-    if missing < 0:
-        raise ModelError(f"this pipeline attends to {WAN_TOKENS} states at most, and {len(states)} were given")
-    return Embedding(np.pad(states, ((0, missing), (0, 0))), embedding.space)
+    return Embedding(np.pad(states, ((0, WAN_TOKENS - len(states)), (0, 0))), embedding.space)
 
 
 def _cut(embedding: Embedding) -> Embedding:

@@ -24,6 +24,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "wan-from-picture": {"width": 32, "height": 32, "frames": 5},
     "ltx": {"width": 32, "height": 32, "frames": 9},
     "cogvideox": {"width": 16, "height": 16, "frames": 9},
+    "cogvideox-1.5": {"width": 16, "height": 16, "frames": 9},
     "animatediff": {"frames": 3},
     "latte": {"width": 16, "height": 16},
     "text-to-video-sd": {"frames": 3},

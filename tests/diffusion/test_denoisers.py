@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from mmagent import Embedding
-from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, Trainable, VideoDiffuser
-from mmagent.diffusion.denoisers import Batch, predicted
+from mmagent import Embedding, Image, Video
+from mmagent.diffusion import Conditioning, DenoisingTarget, Diffuser, ImageDiffuser, Trainable, VideoDiffuser
+from mmagent.diffusion.denoisers import Batch, check, predicted
 from mmagent.diffusion.noise import is_edm, is_flow, noised
+from mmagent.diffusion.small import parts
+from mmagent.diffusion.small.image import stable_diffusion
 from mmagent.diffusion.small.video import cogvideox
-from mmagent.errors import ModelError
+from mmagent.errors import MediaError, ModelError
 from tests.diffusion.diffusion_families import KINDS, SIZES, made, media
 
 # diffusers' AutoencoderOobleck is built with what torch has deprecated, and its Euler scheduler talks to numpy in an old way
@@ -131,7 +134,7 @@ def test_the_target_of_stable_audios_own_scheduler_is_right_too() -> None:
 
 def test_the_smallest_cogvideox_is_not_told_where_its_patches_are(tmp_path: Path) -> None:
     with torch.random.fork_rng(devices=[]):
-        cogvideox(rotary=False).save_pretrained(tmp_path)
+        cogvideox(use_rotary_positional_embeddings=False).save_pretrained(tmp_path)
     plain = VideoDiffuser(str(tmp_path), owner="test.v1")
     plain.load()
     target = DenoisingTarget(plain)
@@ -161,7 +164,56 @@ def test_the_loss_falls_as_embeddings_are_trained_and_nothing_else_is(family: st
     assert all(value.grad is None and not value.requires_grad for part in modules for value in part.parameters())
 
 
-def test_a_network_that_is_not_known_is_told() -> None:
+def clip(n_frames: int, fps: float = 8) -> Video:
+    return Video(np.zeros((n_frames, 16, 16, 3), np.uint8), fps=fps)
+
+
+def test_a_first_frame_that_is_there_twice_has_noise_of_its_own(diffuser: Load) -> None:
+    mine = diffuser("cogvideox-1.5")
+    clean = mine.latents([clip(9)], seeded())
+    assert clean.shape[2] == 4 and clean[:, :, 0].equal(clean[:, :, 1])
+    noisy = noised(mine.pipe.scheduler, clean, seeded()).latents
+    assert not noisy[:, :, 0].equal(noisy[:, :, 1])
+
+
+def test_ltx_is_told_how_fast_each_video_runs(diffuser: Load) -> None:
+    mine = diffuser("ltx")
+    states, mask = batch(DenoisingTarget(mine).condition(["a red cat"]))
+    latents = torch.randn(1, 8, 2, 4, 4, generator=seeded())
+
+    def said(*rates: float) -> torch.Tensor:
+        n, clips = len(rates), [clip(9, fps) for fps in rates]
+        made, times, read, seen = (item.expand(n, *item.shape[1:]) for item in (latents, torch.ones(1), states, mask))
+        with torch.no_grad():
+            found: torch.Tensor = predicted(mine.pipe, Batch(made, times, read, seen, None, clips))
+        return found
+
+    slow, fast = said(8), said(24)
+    assert not torch.allclose(slow, fast, atol=1e-5)
+    torch.testing.assert_close(said(8, 24), torch.cat([slow, fast]))
+
+
+def test_latte_is_trained_towards_and_makes_as_many_frames_as_it_has_places_for(diffuser: Load, listen: Any) -> None:
+    mine = diffuser("latte")
+    assert isinstance(mine, VideoDiffuser)
+    assert [mine.latents([clip(n)], seeded()).shape[2] for n in (1, 18)] == [1, 16]
+    states, _ = batch(DenoisingTarget(mine).condition(["a red cat"]))
+    with pytest.raises(MediaError, match="trained towards 16 frames, and a video of 5 was given"):
+        DenoisingTarget(mine).loss(states, [clip(5)], generator=seeded())
+    with pytest.raises(ModelError, match="makes videos of 16 frames, or of one, not of 8"):
+        mine.video(listen(), Conditioning(), frames=8)
+
+
+@pytest.mark.parametrize(
+    ("family", "length", "told"),
+    [("wan", 513, "512 states at most, and 513"), ("cogvideox", 5, "226 states of .* not 5")],
+)
+def test_states_that_a_call_refuses_the_loss_refuses_too(family: str, length: int, told: str, diffuser: Load) -> None:
+    with pytest.raises(ModelError, match=told):
+        DenoisingTarget(diffuser(family)).loss(torch.zeros(1, length, 32), [clip(5)], generator=seeded())
+
+
+def test_a_network_that_is_not_known_is_told_before_anything_runs(tmp_path: Path) -> None:
     import diffusers
 
     network = diffusers.AuraFlowTransformer2DModel(
@@ -169,7 +221,40 @@ def test_a_network_that_is_not_known_is_told() -> None:
         joint_attention_dim=8, caption_projection_dim=16, pos_embed_max_size=16,
     )  # fmt: skip
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
-    pipe = diffusers.AuraFlowPipeline(None, None, None, network, scheduler)
-    told = Batch(torch.zeros(1, 4, 8, 8), torch.zeros(1), torch.zeros(1, 2, 8), torch.ones(1, 2).bool(), None, [])
+    diffusers.AuraFlowPipeline(None, None, parts.vae(), network, scheduler).save_pretrained(tmp_path)
+    mine, seen = ImageDiffuser(str(tmp_path), owner="test.v1"), list[Any]()
+    mine.load()
+    mine.pipe.vae.encoder.conv_in.register_forward_pre_hook(lambda *given: seen.append(given))
+    picture = Image(np.zeros((16, 16, 3), np.uint8))
     with pytest.raises(ModelError, match=r"its AuraFlowTransformer2DModel is not called in a way known here; Audio.*"):
-        predicted(pipe, told)
+        DenoisingTarget(mine).loss(torch.zeros(1, 2, 8), [picture], generator=seeded())
+    assert not seen
+
+
+def test_a_vae_of_another_kind_and_networks_that_see_a_picture_are_told() -> None:
+    import diffusers
+
+    for wide in (stable_diffusion(in_channels=9), cogvideox(in_channels=8)):
+        with pytest.raises(ModelError, match="was widened to see a picture"):
+            check(wide)
+    pipe = stable_diffusion()
+    check(pipe)
+    pipe.register_modules(vae=diffusers.AutoencoderTiny(latent_channels=4))
+    with pytest.raises(ModelError, match="its AutoencoderTiny is no variational autoencoder"):
+        check(pipe)
+    pipe.register_modules(vae=None)
+    with pytest.raises(ModelError, match="it has no VAE"):
+        check(pipe)
+
+
+def test_what_is_trained_towards_keeps_its_shape_and_loses_its_edges(diffuser: Load) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)
+    tall, middle, squashed = pixels, pixels[16:48], pixels[::2]
+    pictures, videos = diffuser("stable-diffusion"), diffuser("animatediff")
+    whole, wanted, other = (pictures.latents([Image(made)], seeded()) for made in (tall, middle, squashed))
+    assert whole.shape == wanted.shape
+    assert torch.equal(whole, wanted) and not torch.equal(whole, other)
+    first = Video(np.stack([middle] * 2), fps=8)
+    both = videos.latents([first, Video(np.stack([tall] * 2), fps=8)], seeded())
+    again = videos.latents([first, first], seeded())
+    assert torch.equal(both, again)

@@ -353,3 +353,11 @@ def test_a_preview_has_the_colours_that_the_decoder_gives(diffuser: Load) -> Non
         spread.append(truth)
     assert np.mean(errors) < 0.5 * np.abs(np.array(spread) - 0.5).mean()
     assert look(torch.zeros(1, 64, 16)) is None
+
+
+def test_the_middle_frame_is_shown_where_there_are_as_many_frames_as_channels(diffuser: Load) -> None:
+    mine = diffuser("cogvideox")
+    latents = torch.randn(1, 4, 4, 8, 8, generator=torch.Generator().manual_seed(0))  # [1, f, C, h, w]
+    assert mine.preview is not None
+    shown = mine.preview(latents)
+    assert shown == mine.preview(latents[:, 2:3]) and shown is not None

@@ -92,6 +92,7 @@ def test_the_card_counts_the_weights_as_they_will_run(folder: Folder, copy: Path
     total = sum(value.nbytes for part in modules for value in part.parameters())
     assert found.memory() == stored.memory() == total == diffuser("stable-diffusion").layout.memory()
     assert found.memory("float16") == found.memory("auto", "cuda") == total / 2
+    assert found.memory("auto", "cpu:0") == total
     assert found.seconds(50) == stored.seconds(50)
 
 

@@ -155,6 +155,8 @@ def test_what_cannot_be_trained_towards_says_so(diffuser: Load, encoderless: Any
         plain.pooled(["a dog"])
     with pytest.raises(ValueError, match="2 embeddings and 1 media"):
         plain.loss(batch(plain, "a", "b"), pictures(1), generator=seeded())
+    with pytest.raises(ValueError, match="there are no media to denoise"):
+        plain.loss(torch.zeros(0, 16, 16), [], generator=seeded())
 
 
 KINDS = ["epsilon", "v_prediction", "sample", "flow", "edm"]

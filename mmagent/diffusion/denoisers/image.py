@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from mmagent.diffusion.denoisers.batch import Batch, Call
-from mmagent.errors import ModelError
 
 UNGUIDED = 1.0
 """At this guidance a network that was distilled from a guided one says what the unguided one would (Meng et al. 2022, arXiv:2210.03142)."""
@@ -14,8 +13,6 @@ UNGUIDED = 1.0
 def unet(pipe: Any, batch: Batch) -> Any:
     """Stable Diffusion and XL; AudioLDM, which is given one vector `[B, 1, D]` as a class."""
     config = pipe.unet.config
-    if config.in_channels != batch.latents.shape[1]:
-        raise ModelError(f"{type(pipe).__name__} cannot be trained towards: its network was widened to see a picture")
     if config.class_embed_type == "simple_projection":
         return pipe.unet(batch.latents, batch.times, None, class_labels=batch.states[:, 0]).sample
     added = None if batch.pooled is None else {"text_embeds": batch.pooled, "time_ids": _sizes(pipe, batch)}
@@ -23,7 +20,7 @@ def unet(pipe: Any, batch: Batch) -> Any:
 
 
 def _sizes(pipe: Any, batch: Batch) -> Any:
-    """What Stable Diffusion XL is told of a picture that is neither scaled nor cut."""
+    """What Stable Diffusion XL is told when it is asked for a whole picture of this size."""
     height, width = (side * pipe.vae_scale_factor for side in batch.latents.shape[2:])
     return batch.latents.new_tensor([[height, width, 0, 0, height, width]]).expand(len(batch.latents), -1)
 

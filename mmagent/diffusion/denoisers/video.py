@@ -7,9 +7,6 @@ from typing import Any
 from mmagent.diffusion.denoisers.batch import Batch, Call
 from mmagent.diffusion.video_wires import WAN_TOKENS
 
-LTX_RATE = 25
-"""Frames a second at which LTX is told that the videos run."""
-
 
 def unet3d(pipe: Any, batch: Batch) -> Any:
     """TextToVideoSD."""
@@ -45,29 +42,25 @@ def wan(pipe: Any, batch: Batch) -> Any:
 
 
 def ltx(pipe: Any, batch: Batch) -> Any:
-    """LTX, which takes latents packed into tokens, and is told how far apart they are."""
+    """LTX, which takes latents packed into tokens, and is told how far apart they are: of time, in seconds."""
+    import torch
+
     frames, height, width = batch.latents.shape[2:]
     patches = pipe.transformer_spatial_patch_size, pipe.transformer_temporal_patch_size
     side = pipe.vae_spatial_compression_ratio
+    rates = torch.tensor([video.fps for video in batch.media], dtype=torch.float32, device=batch.latents.device)
+    pace = pipe.vae_temporal_compression_ratio / rates.reshape(-1, 1, 1, 1, 1)  # by item, beside [B, 1, f, h, w] places
     said = pipe.transformer(
         hidden_states=pipe._pack_latents(batch.latents, *patches), encoder_hidden_states=batch.states,
         timestep=batch.times, encoder_attention_mask=batch.mask.to(batch.states.dtype), num_frames=frames,
-        height=height, width=width, rope_interpolation_scale=(pipe.vae_temporal_compression_ratio / LTX_RATE, side, side),
+        height=height, width=width, rope_interpolation_scale=(pace, side, side),
     ).sample  # fmt: skip
     return pipe._unpack_latents(said, frames, height, width, *patches)
 
 
 def cogvideox(pipe: Any, batch: Batch) -> Any:
-    """CogVideoX, which has frames before channels, and, but for the smallest, is told where each patch is.
-
-    CogVideoX 1.5 takes frames by twos; where there is one too few the first is there twice, as in its training.
-    """
-    import torch
-
+    """CogVideoX, which has frames before channels, and, but for the smallest, is told where each patch is."""
     latents, config, side = batch.latents.transpose(1, 2), pipe.transformer.config, pipe.vae_scale_factor_spatial
-    n_frames = latents.shape[1]
-    missing = -n_frames % (config.patch_size_t or 1)
-    latents = torch.cat([latents[:, :1].expand(-1, missing, -1, -1, -1), latents], dim=1)  # [B, f, C, h, w]
     places = None
     if config.use_rotary_positional_embeddings:
         height, width = (pixels * side for pixels in latents.shape[3:])
@@ -75,7 +68,7 @@ def cogvideox(pipe: Any, batch: Batch) -> Any:
     said = pipe.transformer(
         latents, encoder_hidden_states=batch.states, timestep=batch.times, image_rotary_emb=places
     ).sample
-    return said[:, missing:].transpose(1, 2)
+    return said.transpose(1, 2)
 
 
 def hunyuan(pipe: Any, batch: Batch) -> Any:

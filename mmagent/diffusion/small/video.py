@@ -67,8 +67,8 @@ def ltx() -> Any:
     )  # fmt: skip
 
 
-def cogvideox(rotary: bool = True) -> Any:
-    """CogVideoX: T5 states of one length beside the video's own tokens, which `rotary` embeddings place; velocities."""
+def cogvideox(**network: Any) -> Any:
+    """CogVideoX: T5 states of one length beside the video's own tokens, which rotary embeddings place; velocities."""
     from diffusers import (
         AutoencoderKLCogVideoX,
         CogVideoXDDIMScheduler,
@@ -86,11 +86,18 @@ def cogvideox(rotary: bool = True) -> Any:
             block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1, norm_num_groups=2,
         ),
         transformer=CogVideoXTransformer3DModel(
-            num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, time_embed_dim=2,
-            text_embed_dim=32, num_layers=1, sample_width=2, sample_height=2, sample_frames=9,
-            use_rotary_positional_embeddings=rotary,
+            **{
+                "num_attention_heads": 2, "attention_head_dim": 16, "in_channels": 4, "out_channels": 4,
+                "time_embed_dim": 2, "text_embed_dim": 32, "num_layers": 1, "sample_width": 2, "sample_height": 2,
+                "sample_frames": 9, "use_rotary_positional_embeddings": True, **network,
+            }
         ),
     )  # fmt: skip
+
+
+def cogvideox_1_5() -> Any:
+    """CogVideoX 1.5, which takes the latents of frames by twos."""
+    return cogvideox(patch_size_t=2, patch_bias=False)
 
 
 def animatediff() -> Any:
@@ -177,6 +184,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "wan-from-picture": wan_from_picture,
     "ltx": ltx,
     "cogvideox": cogvideox,
+    "cogvideox-1.5": cogvideox_1_5,
     "animatediff": animatediff,
     "latte": latte,
     "text-to-video-sd": text_to_video_sd,
