@@ -25,7 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FOUND = 0.3
 """The height from which a peak of the heatmap is something."""
-SURE = 0.5
+SURE = 0.6
 """The probability from which something is a thing of the world."""
 APART = 2
 """Cells about a peak in which there is no other."""
