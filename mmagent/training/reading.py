@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -30,8 +30,9 @@ class Reading:
     spans: dict[str, Tensor]
 
 
-def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
-    """Read lessons side by side, padded at their ends; gradients reach whatever is trained."""
+def read(parts: Parts, lessons: Sequence[Lesson], cache: Any = None) -> Reading:
+    """Read lessons side by side, padded at their ends; gradients reach whatever is trained. `cache` is what a decoder-only
+    LLM has read before them."""
     prompts = [lesson.pieces for lesson in lessons]
     rows = parts.embed(prompts)  # B × [T_b, E]
     inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [B, T, E]
@@ -52,7 +53,9 @@ def read(parts: Parts, lessons: Sequence[Lesson]) -> Reading:
             found = [first + begins[at] for at in range(span.signals, span.signals + span.k)]
             spans.setdefault(span.modality, []).append(found)
     places = torch.tensor(before, device=inputs.device)
-    made = parts.backbone.at(inputs, mask.long(), places, parts.beside(prompts), _branches(parts, lessons, inputs))
+    begun = {} if cache is None else {"cache": cache}
+    branches = _branches(parts, lessons, inputs)
+    made = parts.backbone.at(inputs, mask.long(), places, parts.beside(prompts), branches, **begun)
     flat = made.hidden.flatten(0, 1)  # [B · T, D]
     states = flat[places]
     return Reading(

@@ -5,7 +5,7 @@ They depend on the backbone, LoRA, the input projectors and the signal rows in; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import torch
 from blake3 import blake3
 
 from mmagent.model.saved import backbone_digest
-from mmagent.training.reading import read
+from mmagent.training.resuming import read_alike
 from mmagent.training.shards.form import digest_of
 from mmagent.training.shards.packed import Kept, Packed
 
@@ -63,7 +63,7 @@ class States:
         with torch.no_grad():
             was = self._parts.training
             self._parts.eval()
-            found = read(self._parts, lessons)
+            found = read_alike(self._parts, lessons)
             self._parts.train(was)
         vocabulary = found.logits[:, : self._parts.rows.table.base]
         states, rest = _array(found.states), _array(vocabulary.logsumexp(dim=-1))
@@ -82,11 +82,12 @@ class States:
         return made
 
 
-def frozen_digest(parts: Parts) -> str:
-    """What tells the weights that states depend on from any other (hex)."""
+def frozen_digest(parts: Parts, but: Collection[str] = ()) -> str:
+    """What tells the weights that states depend on from any other (hex), `but` the rows in of some modalities."""
+    left_out = ("outputs.", "rows.of_out.", *(f"rows.of_into.{name}" for name in but))
     hasher = blake3(backbone_digest(parts.backbone).encode())
     for name, value in sorted(parts.named_parameters()):
-        if not name.startswith(("outputs.", "rows.of_out.")):
+        if not name.startswith(left_out):
             hasher.update(f"{name}\0{list(value.shape)}\0".encode())
             hasher.update(_array(value).tobytes())
     return hasher.hexdigest()

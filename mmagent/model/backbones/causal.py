@@ -6,14 +6,16 @@ It knows nothing of signals, prompts or sampling.
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from mmagent.errors import ModelError
 from mmagent.model.backbones import States, weights
@@ -103,10 +105,42 @@ class CausalBackbone:
         return self._pass(inputs, cache.mask, lambda states: states[:, -keep:], cache.beside, keys=cache.keys)
 
     def at(
-        self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None, branches: Tensor | None = None
-    ) -> States:
+        self, inputs: Tensor, mask: Tensor, places: Tensor, beside: Beside | None = None,
+        branches: Tensor | None = None, cache: Any = None,
+    ) -> States:  # fmt: skip
+        """As every backbone's; with a `cache`, which nobody uses again, the prompts go on from what it has read."""
         tree = {} if branches is None else self._tree(mask, branches)
-        return self._pass(inputs, mask, lambda states: states.flatten(0, 1)[places], beside, **tree)
+        known, keys = (mask, None) if cache is None else (torch.cat([cache.mask, mask], dim=1), cache.keys)
+        return self._pass(inputs, known, lambda states: states.flatten(0, 1)[places], beside, keys, **tree)
+
+    @functools.cached_property
+    def remembers(self) -> bool:
+        """Whether what it reads can be remembered: whole attention, all layers alike, and positions that it is told."""
+        from transformers.cache_utils import DynamicLayer
+
+        cache = self.cache()
+        with torch.no_grad():
+            self.read(self.in_rows[None, :1], torch.ones(1, 1, dtype=torch.long, device=self.in_rows.device), cache)
+        layers = cache.keys.layers
+        shapes = {getattr(part, "shape", None) for layer in layers for part in (layer.keys, layer.values)}
+        return self._positions and all(type(layer) is DynamicLayer for layer in layers) and len(shapes) == 1
+
+    def remember(self, cache: Any) -> list[Tensor]:
+        """What a cache has read of each row, to go on from another time: keys and values `[layers, 2, H, S_b, d]`."""
+        layers = [torch.stack([layer.keys, layer.values]) for layer in cache.keys.layers]
+        whole = torch.stack(layers)  # [n, 2, B, H, S, d]
+        return [whole[:, :, row][..., counts, :] for row, counts in enumerate(cache.mask.bool())]
+
+    def recall(self, rows: Sequence[Tensor]) -> Any:
+        """A cache that has read what was remembered of each row."""
+        from transformers import DynamicCache
+
+        longest = max(row.shape[-2] for row in rows)
+        gaps = torch.tensor([longest - row.shape[-2] for row in rows], device=self.in_rows.device)
+        whole = torch.stack([functional.pad(row, (0, 0, longest - row.shape[-2], 0)) for row in rows], dim=2)
+        whole = whole.to(self.in_rows)  # [n, 2, B, H, S, d], padded before its rows
+        mask = (torch.arange(longest, device=gaps.device) >= gaps[:, None]).long()  # [B, S]
+        return _Read(DynamicCache([tuple(layer) for layer in whole], config=self.model.config), mask)
 
     def _tree(self, mask: Tensor, branches: Tensor) -> dict[str, Tensor]:
         """Who attends to whom, bool `[B, 1, T, T]`, and positions `[B, T]`: each branch goes on where the trunk ends."""

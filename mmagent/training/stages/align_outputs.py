@@ -11,8 +11,10 @@ import torch
 from pydantic import Field
 
 from mmagent.training import losses
+from mmagent.training.beginnings import Beginnings
 from mmagent.training.lessons import Asked, Lesson, passed_on
 from mmagent.training.making import Making
+from mmagent.training.resuming import resumes
 from mmagent.training.stages.parted import Parted, chosen, part
 from mmagent.training.stages.read_course import ReadCourse
 from mmagent.training.stages.spec import Stage, Weight
@@ -29,7 +31,8 @@ class AlignOutputs(Stage):
     (NExT-GPT, arXiv:2309.05519, 4.2; the weights are GILL's, arXiv:2305.17216). `denoising` adds the generator's loss.
 
     With `rows_in` frozen, nothing that states depend on trains: the LLM reads each lesson once, and an epoch touches
-    neither it nor the generator. With `rows_in`, the LLM reads every batch.
+    neither it nor the generator. With `rows_in`, what comes before a span is frozen still: its keys and values are kept,
+    and the LLM reads every batch from there on.
     """
 
     kind: Literal["align-outputs"]
@@ -66,7 +69,8 @@ class AlignOutputs(Stage):
         terms |= {f"denoising.{name}": self.denoising for name in names if self.denoising}
         order = school.lessons(words=False, signs=True)
         if self.rows_in:
-            return ReadCourse(school.parts, order, terms, making)
+            kept = Beginnings(school.parts, names, school.folder, school.part) if resumes(school.parts) else None
+            return ReadCourse(school.parts, order, terms, making, kept)
         return KeptCourse(school.parts, order, terms, making, States(school.parts, school.folder, school.part))
 
     def _modalities(self, parts: Parts) -> list[str]:

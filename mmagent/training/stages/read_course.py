@@ -15,18 +15,21 @@ from mmagent.training.reading import read
 
 if TYPE_CHECKING:
     from mmagent.model.parts import Parts
+    from mmagent.training.beginnings import Beginnings
     from mmagent.training.making import Making
     from mmagent.training.order import Order
 
 
 @dataclass(frozen=True)
 class ReadCourse:
-    """Terms `words` and `signs` (open ids and first signals), and those of `making`."""
+    """Terms `words` and `signs` (open ids and first signals), and those of `making`. Where what lessons begin with is
+    frozen, `begun` keeps it."""
 
     parts: Parts
     order: Order[Lesson]
     terms: Mapping[str, float]
     making: Making | None = None
+    begun: Beginnings | None = None
 
     @property
     def modules(self) -> Mapping[str, torch.nn.Module]:
@@ -43,7 +46,7 @@ class ReadCourse:
         return found | (self.making.counts([span for lesson in batch for span in lesson.spans]) if self.making else {})
 
     def losses(self, batch: Sequence[Lesson]) -> Mapping[str, torch.Tensor]:
-        found = read(self.parts, batch)
+        found = self.begun.read(batch) if self.begun else read(self.parts, batch)
         each = losses.entropy(found.logits, found.ids)  # [N]
         own = found.ids >= self.parts.rows.table.base
         terms = {name: each[places] for name, places in (("words", ~own), ("signs", own))}
@@ -57,6 +60,8 @@ class ReadCourse:
 
     def pack(self, number: int) -> None:
         lessons = self.order.at(number)  # makes their features
+        if self.begun is not None:
+            self.begun.pack(lessons)
         if self.making is not None:
             self.making.pack([span for lesson in lessons for span in lesson.spans])
 
@@ -65,6 +70,9 @@ class ReadCourse:
 
     def flush(self) -> None:
         """Features and targets are kept by those who made them."""
+        if self.begun is not None:
+            self.begun.flush()
 
     def close(self) -> None:
-        """Nothing of its own is open."""
+        if self.begun is not None:
+            self.begun.close()
