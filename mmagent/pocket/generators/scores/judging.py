@@ -27,6 +27,8 @@ Judge = Callable[[Array], tuple[Sequence[Facts], Array]]
 """Of media `[N, …]` the facts, and features `[M, D]`: M is N, but for clips, of which each frame has its own."""
 
 AT_ONCE = 64
+NAMED = 96
+"""What the namer's last layer reads of a thing."""
 
 
 def pictures() -> Judge:
@@ -66,7 +68,7 @@ def _eye() -> tuple[Eye, Sight]:
 def of_pictures(net: Sight, given: Array, seen: Sequence[Seen]) -> Array:
     """Features `[N, 144]` of pictures in which that was seen.
 
-    48 numbers are the finder's, of the whole picture, 96 are the namer's, of the things in it; means of either.
+    48 numbers are the finder's, of the whole picture, 96 are the namer's, of the things in it, 0 without any; means of either.
     """
     parts = []
     with torch.inference_mode():
@@ -81,11 +83,13 @@ def of_pictures(net: Sight, given: Array, seen: Sequence[Seen]) -> Array:
 def _named(net: Sight, batch: torch.Tensor, seen: Sequence[Seen]) -> torch.Tensor:
     """The mean over the things that are seen in each picture, `[B, 96]`; 0 where there is none."""
     spots = [(number, spot) for number, one in enumerate(seen) for spot in one.spots]
-    picture = torch.tensor([number for number, _ in spots], dtype=torch.long)
-    place = torch.tensor([(spot.x, spot.y) for _, spot in spots]).reshape(-1, 2)
+    if not spots:
+        return torch.zeros(len(batch), NAMED)
+    picture = torch.tensor([number for number, _ in spots])
+    place = torch.tensor([(spot.x, spot.y) for _, spot in spots])
     size = torch.tensor([spot.size for _, spot in spots])
     each = net.name.layers[:-1](shown(batch, picture, place, size) * 2 - 1)  # [spots, 96]
-    total = torch.zeros(len(batch), each.shape[1]).index_add_(0, picture, each)
+    total = torch.zeros(len(batch), NAMED).index_add_(0, picture, each)
     return total / torch.bincount(picture, minlength=len(batch)).clamp(min=1)[:, None]
 
 
