@@ -183,7 +183,10 @@ class VideoDiffuser(Diffuser):
 
     def _options(self, asked: Conditioning, frames: int | None, fps: float | None) -> dict[str, Any]:
         known = defaults(self.pipe)
-        found: dict[str, Any] = {next(name for name in FRAMES if name in known): frames}
+        name, most = next(name for name in FRAMES if name in known), _most(self.pipe)
+        if most is not None and (frames or 0) > most:
+            raise ModelError(f"{self.model} has places for {most} frames, not for {frames}; ask for fewer")
+        found: dict[str, Any] = {name: frames if most is None or frames else min(most, known[name])}
         told = next((name for name in TOLD_RATE if name in known), None)
         if told is not None:
             found[told] = round(self.rate if fps is None else fps)
@@ -220,6 +223,13 @@ def _places(pipe: Any) -> int | None:
     if network is None or type(network).__name__ != "LatteTransformer3DModel":
         return None
     return int(network.config.video_length)
+
+
+def _most(pipe: Any) -> int | None:
+    """How many frames AnimateDiff's motion modules have places for; None for other networks."""
+    network = getattr(pipe, "unet", None)
+    found = None if network is None else network.config.get("motion_max_seq_length")
+    return found if isinstance(found, int) else None
 
 
 def _pixels(frames: Any, size: list[int]) -> Any:

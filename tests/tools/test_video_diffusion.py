@@ -239,6 +239,17 @@ def test_what_cannot_be_made_is_said(tool: Load, folder: Callable[[str], str], l
         tool("wan").run(listen(), prompt=RED, width=10, height=16)
 
 
+def test_motion_modules_make_as_many_frames_as_they_have_places_for(tmp_path: Path, listen: Listen) -> None:
+    from mmagent.diffusion.small.video import animatediff
+
+    animatediff(places=4).save_pretrained(tmp_path)
+    film: Any = registry.find("video-diffusion.v1").make({"model": str(tmp_path)})
+    film.load()
+    assert len(film.run(listen(), prompt=RED, steps=1).array) == 4  # the pipeline would take 16
+    with pytest.raises(ModelError, match="has places for 4 frames, not for 5; ask for fewer"):
+        film.run(listen(), prompt=RED, steps=1, frames=5)
+
+
 def test_unloaded_it_holds_no_weights(folder: Callable[[str], str]) -> None:
     film: Any = registry.find("video-diffusion.v1").make({"model": folder("text-to-video-sd")})
     film.load()

@@ -100,8 +100,8 @@ def cogvideox_1_5() -> Any:
     return cogvideox(patch_size_t=2, patch_bias=False)
 
 
-def animatediff() -> Any:
-    """AnimateDiff: a motion module in Stable Diffusion, with its prompt embeddings `[16, 16]`."""
+def animatediff(places: int = 32) -> Any:
+    """AnimateDiff: a motion module in Stable Diffusion, for so many frames, with its prompt embeddings `[16, 16]`."""
     from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter, UNet2DConditionModel
 
     tokenizer = clip_tokenizer()
@@ -114,7 +114,7 @@ def animatediff() -> Any:
         ),
         motion_adapter=MotionAdapter(
             block_out_channels=(8, 8), motion_layers_per_block=1, motion_norm_num_groups=2,
-            motion_num_attention_heads=2,
+            motion_num_attention_heads=2, motion_max_seq_length=places,
         ),
         scheduler=DDIMScheduler(**betas(clip_sample=False)), feature_extractor=None, image_encoder=None,
     )  # fmt: skip
