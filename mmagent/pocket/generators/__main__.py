@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mmagent.errors import MissingExtra, MMAgentError
+from mmagent.pocket.generators import ship as shipping
 from mmagent.pocket.generators import stages
 
 What = click.option(
@@ -49,9 +50,8 @@ def train(out: Path, minutes: float, names: tuple[str, ...]) -> None:
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where runs lie.")
 @click.argument("name", metavar="STAGE")
 def ship(out: Path, name: str) -> None:
-    """Put what a stage of the pictures left into the package, as float16."""
-    stages.find(name)
-    click.echo(stages.ship_pictures(out, name))
+    """Put the generator that a stage of pictures, clips or sounds ends into the package, as float16."""
+    click.echo(shipping.ship(out, name))
 
 
 @main.command()

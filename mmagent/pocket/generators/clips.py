@@ -74,14 +74,18 @@ def denoiser(pictures: Any) -> Any:
         motion_norm_num_groups=16, motion_max_seq_length=videos.N_FRAMES,
     )  # fmt: skip
     unet = UNetMotionModel.from_unet2d(pictures, adapter)
-    unet.requires_grad_(False)
     for name, module in unet.named_modules():
         if "motion_modules" in name and name.endswith("proj_out"):
             torch.nn.init.zeros_(module.weight)
             torch.nn.init.zeros_(module.bias)
-        if name.endswith((".attn2", ".norm2")) or "motion_modules" in name:
-            module.requires_grad_(True)
+    for name, parameter in unet.named_parameters():
+        parameter.requires_grad_(trains(name))
     return unet
+
+
+def trains(name: str) -> bool:
+    """Whether a parameter of that name learns: of a motion module, of what reads the caption, of a norm beside that."""
+    return any(part in name for part in ("motion_modules.", ".attn2.", ".norm2."))
 
 
 def pipeline(unet: Any, vae: Any) -> Any:

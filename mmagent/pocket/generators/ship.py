@@ -1,61 +1,52 @@
-"""From what the trainings left to the folders that come with the package: pipelines of diffusers, float16.
+"""What the trainings left, put into the package as pipelines that the tools for anybody's checkpoints run.
 
-A folder lacks what is fetched, the weights and the vocabulary of the text encoder; `files.json` tells its files'
-digests, what it is, and the stages that it comes from. `mmagent.fetch` makes it whole.
+Clips are pictures set in motion: of their denoiser no more is shipped than what its training changed, as long as the
+pictures that it began with are those that are shipped.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from mmagent.fetch.catalogue import ENCODER
-
-LISTING = "files.json"
-
-
-def ship(pipe: Any, folder: Path, about: str, stages: dict[str, str]) -> Path:
-    """Write a pipeline's own files in place of what the folder held; `stages` tells which training made which part."""
-    half = folder.with_name(f".{folder.name}")
-    shutil.rmtree(half, ignore_errors=True)
-    pipe.save_pretrained(half, safe_serialization=True)
-    for path in half.rglob("*.safetensors"):
-        _halve(path)
-    for path in half.rglob("config.json"):
-        _forget_place(path)
-    for name in ENCODER.files.values():
-        (half / name).unlink(missing_ok=True)
-    files = {
-        path.relative_to(half).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
-        for path in sorted(half.rglob("*"))
-        if path.is_file()
-    }
-    told = {"about": about, "stages": stages, "files": files}
-    (half / LISTING).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    return half.rename(folder)
+from mmagent.diffusion.loading import quiet
+from mmagent.errors import ModelError
+from mmagent.pocket.generators import clips, pictures, sound_stages, sounds, stages
+from mmagent.pocket.generators.pack import pack
 
 
-def stages_of(folder: Path) -> dict[str, str]:
-    """Which training made which part of a shipped folder; nothing if there is none."""
-    listing = folder / LISTING
-    found: dict[str, str] = json.loads(listing.read_text("utf-8"))["stages"] if listing.exists() else {}
-    return found
+def ship(out: Path, name: str) -> Path:
+    """Make what the stage of that name left in `out` the generator of its kind that comes with the package.
+
+    UnknownName if there is no such stage; ModelError if it trains no denoiser, or is not at its end.
+    """
+    stages.find(name)
+    kind = name.rsplit("-", 1)[0]
+    if kind not in _SHIPPED:
+        raise ModelError(f"{name} trains a part of a generator; ship the stage of one: {', '.join(_SHIPPED)}, numbered")
+    with quiet():
+        return _SHIPPED[kind](out, name)
 
 
-def _halve(path: Path) -> None:
-    from safetensors.torch import load_file, save_file
+def _pictures(out: Path, name: str) -> Path:
+    pipe = pictures.pipeline(stages.load_pictures(name, out), stages.load_autoencoder(out))
+    about = "the pocket world's picture generator, 64 × 64 pixels, prompts in English"
+    told = {"vae": "autoencoder", "unet": name}
+    return pack(pipe.save_pretrained, stages.WEIGHTS / "pictures", about, told, cut=clips.trains)
 
-    tensors = load_file(path)
-    halved = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
-    save_file(halved, path, {"format": "pt"})
+
+def _clips(out: Path, name: str) -> Path:
+    pipe = clips.pipeline(stages.load_clips(name, out), stages.load_autoencoder(out))
+    about = "the pocket world's video generator, 8 frames of 64 × 64 pixels, prompts in English"
+    told, beside = {"vae": "autoencoder", "unet": name}, stages.WEIGHTS / "pictures"
+    return pack(pipe.save_pretrained, stages.WEIGHTS / "clips", about, told, cut=clips.trains, beside=beside)
 
 
-def _forget_place(path: Path) -> None:
-    """Take out of a config where on this machine its network was loaded from."""
-    config = json.loads(path.read_text("utf-8"))
-    config.pop("_name_or_path", None)
-    path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+def _sounds(out: Path, name: str) -> Path:
+    parts = sound_stages.load_denoiser(out, name), sound_stages.load_autoencoder(out), sound_stages.load_vocoder(out)
+    about = "the pocket world's sound generator, 2 seconds at 16 kHz, prompts in English"
+    told = {"vae": "sound-autoencoder", "unet": name, "vocoder": "vocoder-2"}
+    return pack(lambda folder: sounds.assemble(*parts, folder), stages.WEIGHTS / "sounds", about, told)
+
+
+_SHIPPED: Mapping[str, Callable[[Path, str], Path]] = {"pictures": _pictures, "clips": _clips, "sounds": _sounds}

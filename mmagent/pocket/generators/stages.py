@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmagent.errors import ModelError, UnknownName
 from mmagent.pocket.generators import sound_stages
+from mmagent.pocket.generators.pack import TRAINED, listed
 from mmagent.pocket.generators.pool import Pool
-from mmagent.pocket.generators.ship import ship, stages_of
 from mmagent.pocket.world import scenes, splits, videos
 from mmagent.training.loop import Recipe, Report, Task, fit
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 KEPT = "kept"
 PIPES = "pictures", "clips", "sounds"
-TRAINED = "trained.safetensors"
+STILL = "pictures-2"
+"""The pictures that clips set in motion."""
 Told = Callable[[int, int], None]
 
 
@@ -96,21 +97,15 @@ def keep(network: torch.nn.Module, folder: Path, facts: Mapping[str, Any]) -> Pa
 def kept(name: str, out: Path) -> Path:
     """The folder that a stage left, in `out` or as it is shipped; ModelError says how to come to it."""
     shipped = [
-        WEIGHTS / pipe / part for pipe in PIPES for part, stage in stages_of(WEIGHTS / pipe).items() if stage == name
+        WEIGHTS / pipe / part
+        for pipe in PIPES
+        for part, stage in listed(WEIGHTS / pipe, "stages").items()
+        if stage == name
     ]
     for folder in (out / KEPT / name, *shipped):
         if folder.is_dir():
             return folder
     raise ModelError(f"{name} has to be trained first: python -m mmagent.pocket.generators train --out {out} {name}")
-
-
-def ship_pictures(out: Path, name: str) -> Path:
-    """Make what the stage of that name left the picture generator that comes with the package."""
-    from mmagent.pocket.generators.pictures import pipeline
-
-    pipe = pipeline(load_pictures(name, out), load_autoencoder(out))
-    about = "the pocket world's picture generator, 64 × 64 pixels, prompts in English"
-    return ship(pipe, WEIGHTS / "pictures", about, {"vae": "autoencoder", "unet": name})
 
 
 def _autoencoder(out: Path, told: Told) -> Task:
@@ -156,21 +151,30 @@ def load_pictures(name: str, out: Path) -> Any:
     return UNet2DConditionModel.from_pretrained(kept(name, out), torch_dtype=torch.float32, low_cpu_mem_usage=False)
 
 
-def _clips(pictures: str, before: str | None) -> Callable[[Path, Told], Task]:
+def _clips(before: str | None) -> Callable[[Path, Told], Task]:
     def make(out: Path, told: Told) -> Task:
-        from safetensors.torch import load_file
-
         from mmagent.pocket.generators.clips import ClipTask
         from mmagent.pocket.generators.diffusion import Captions
 
         pool = Pool("clips", 30_000, lambda random: videos.draw(random, splits.trained), out / "pool")
-        task = ClipTask(load_autoencoder(out), load_pictures(pictures, out), Captions(pool, pool.build(told)))
+        task = ClipTask(load_autoencoder(out), load_pictures(STILL, out), Captions(pool, pool.build(told)))
         if before is not None:
-            tensors = load_file(kept(before, out) / TRAINED)
-            task.unet.load_state_dict({key: value.float() for key, value in tensors.items()}, strict=False)
+            task.unet.load_state_dict(load_clips(before, out).state_dict())
         return task
 
     return make
+
+
+def load_clips(name: str, out: Path) -> Any:
+    """The denoiser with what a stage of the clips trained of it, float32."""
+    from safetensors.torch import load_file
+
+    from mmagent.pocket.generators.clips import denoiser
+
+    unet = denoiser(load_pictures(STILL, out))
+    trained = load_file(kept(name, out) / TRAINED)
+    unet.load_state_dict({key: value.float() for key, value in trained.items()}, strict=False)
+    return unet
 
 
 STAGES: Mapping[str, Stage] = {
@@ -183,7 +187,7 @@ STAGES: Mapping[str, Stage] = {
     "pictures-2": Stage(
         _pictures("pictures-1"), "unet", Recipe(steps=5_000, rate=1e-3, average=0.999, keep_every=250, sample_every=500)
     ),
-    "clips-1": Stage(_clips("pictures-2", None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
+    "clips-1": Stage(_clips(None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
     "sound-autoencoder": Stage(sound_stages.autoencoder, "vae", sound_stages.AUTOENCODER, sound_stages.scale),
     "vocoder-1": Stage(sound_stages.vocoder, "vocoder", sound_stages.VOCODER),
     "vocoder-2": Stage(sound_stages.tuning, "vocoder", sound_stages.TUNING),
