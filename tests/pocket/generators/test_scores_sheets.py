@@ -13,12 +13,13 @@ pytest.importorskip("torch")
 
 from mmagent import Audio
 from mmagent.pocket.generators.scores import sheets
+from mmagent.pocket.generators.scores.judging import Array
 
 COLOURS = ((255, 0, 0), (0, 160, 0), (0, 0, 255))
 CAPTIONS = ["a red picture", "a small cat to the left of a big dog on a green background", "blue"]
 
 
-def plain() -> list[sheets.Array]:
+def plain() -> list[Array]:
     return [np.full((64, 64, 3), colour, np.uint8) for colour in COLOURS]
 
 
@@ -62,10 +63,10 @@ def test_clips_move_at_their_pace_and_for_ever(tmp_path: Path) -> None:
         for number, colours in enumerate(zip(COLOURS, COLOURS[::-1])):
             found.seek(number)
             assert found.info["duration"] == 120  # GIF counts hundredths of a second
-            shown = found.convert("RGB")
+            shown = np.asarray(found.convert("RGB"))
             for place, colour in enumerate(colours):
-                pixel = shown.getpixel((20 + place * (64 * sheets.SCALE + sheets.EDGE), 20))
-                assert np.abs(np.subtract(pixel, colour)).max() < 8
+                pixel = shown[20, 20 + place * (64 * sheets.SCALE + sheets.EDGE)]
+                assert np.abs(pixel.astype(int) - colour).max() < 8
 
 
 def test_sounds_are_seen_and_heard(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from mmagent.pocket.world import words
-from mmagent.pocket.world.words import Spec
+from mmagent.pocket.world.scenes import Scene
+from mmagent.pocket.world.sounds import Noise
+from mmagent.pocket.world.videos import Clip
 
-Draw = Callable[[Random], Any]
+Spec = Scene | Clip | Noise
+Draw = Callable[[Random], Spec]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a generator is worth: rows, tasks as GenEval has them, distances, mistakes, and the seconds that it took.
+    """What a generator is worth: rows, tasks as GenEval has them, distances, mistakes, seconds of processor time.
 
     `distance` is that from true media of the same facts, `apart` that of other such media, as a perfect generator has it.
     """
@@ -74,7 +74,7 @@ class Scores:
 
     def lines(self) -> Iterator[str]:
         """All of it to be read; of what was taken for what, the commonest mistakes."""
-        yield f"{self.n} made in {self.seconds:.0f} s, {self.seconds / self.n:.3f} s each"
+        yield f"{self.n} made in {self.seconds:.0f} s of processor time, {self.seconds / self.n:.3f} s each"
         yield from _table(self.rows)
         if self.tasks:
             yield "as GenEval asks"
@@ -109,9 +109,9 @@ def score(kind: Kind, make: Make, n: int, seeds: str, bar: float | None = None) 
     prompts = prompted(kind, n, seeds)
     random = Random(f"generators\0{seeds}\0again")  # noqa: S311  # chance, not secrets
     judge, true = kind.judge(), rendered(kind, prompts)
-    begun = time.perf_counter()
+    begun = time.process_time()
     made = make(prompts, true)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     (found, features), (of_true, reference) = judge(made), judge(true)
     others = judge(np.stack([kind.render(kind.again(item.spec, random)) for item in prompts]))[1]
     mistakes: dict[str, Confusion] = {}
