@@ -76,12 +76,10 @@ def sound(folder: Path) -> None:
 def families() -> dict[str, Family]:
     """By name."""
     from mmagent.pocket.generators import clips, pictures, sounds
-    from mmagent.pocket.world.videos import N_FRAMES
 
-    moving = {"steps": clips.STEPS, "guidance": clips.GUIDANCE, "frames": N_FRAMES}
     return {
         "picture": Family("image-diffusion.v1", {"steps": pictures.STEPS, "guidance": pictures.GUIDANCE}, picture),
-        "clip": Family("video-diffusion.v1", moving, clip),
+        "clip": Family("video-diffusion.v1", {"steps": clips.STEPS, "guidance": clips.GUIDANCE}, clip),
         "sound": Family("audio-diffusion.v1", {"steps": sounds.STEPS, "guidance": sounds.GUIDANCE}, sound),
     }
 

@@ -57,7 +57,7 @@ def ship(out: Path, name: str) -> None:
 @main.command()
 @What
 @Weights
-@click.option("--n", default=200, show_default=True, type=click.IntRange(min=1), help="Prompts of each set.")
+@click.option("--n", default=200, show_default=True, type=click.IntRange(min=2), help="Prompts of each set.")
 @Seeds
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything there, too.")
 def score(what: str, folder: Path | None, n: int, seeds: str, path: Path | None) -> None:
@@ -99,7 +99,7 @@ def samples(what: str, folder: Path | None, n: int, seeds: str, out: Path) -> No
 @main.command()
 @click.option("--what", default="pictures", show_default=True, type=click.Choice(stages.PIPES))
 @Weights
-@click.option("--n", default=20, show_default=True, type=click.IntRange(min=1), help="Prompts of each set.")
+@click.option("--n", default=20, show_default=True, type=click.IntRange(min=2), help="Prompts of each set.")
 @Seeds
 @click.option("--steps", multiple=True, type=click.IntRange(min=1), default=(8, 12, 20), show_default=True)
 @click.option("--guidance", multiple=True, type=float, default=(3.0,), show_default=True)

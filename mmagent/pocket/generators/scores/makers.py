@@ -62,11 +62,11 @@ def _pictures(folder: Path, sampling: Sampling) -> Make:
 
 
 def _clips(folder: Path, sampling: Sampling) -> Make:
-    if not _whole(folder):
-        raise ModelError(
-            f"{folder} holds no {INDEX}; clips are scored as whole pipelines, since a stage leaves no more than what moves"
-        )
-    pipe = _pipeline(folder)
+    if _whole(folder):
+        pipe = _pipeline(folder)
+    else:
+        name, out = _stage(folder)
+        pipe = clips.pipeline(stages.load_clips(name, out), stages.load_autoencoder(out))
     _schedule(pipe, sampling)
     return _by_parts(2, lambda captions, seed: clips.generate(pipe, captions, seed, sampling.steps, sampling.guidance))
 
@@ -82,7 +82,7 @@ def _sounds(folder: Path, sampling: Sampling) -> Make:
 
     def make(captions: Sequence[str], seed: int) -> Sequence[Array]:
         mels = sounds.generate(pipe, captions, seed, sampling.steps, sampling.guidance)
-        return sounds.sounding(vocoder, mels).numpy()  # type: ignore[no-any-return]
+        return list(sounds.sounding(vocoder, mels).numpy())
 
     return _by_parts(8, make)
 
