@@ -20,8 +20,10 @@ VOCODER = Recipe(
     steps=12_000, rate=1e-3, betas=(0.8, 0.99), decay=0.0, average=0.998, keep_every=500, sample_every=2000
 )
 TUNING = Recipe(steps=3_000, rate=4e-4, betas=(0.8, 0.99), decay=0.0, average=0.998, keep_every=500, sample_every=1000)
-DENOISER = Recipe(steps=8_000, rate=1e-3, average=0.999, keep_every=500, sample_every=2000, schedule="constant")
-LAST = Recipe(steps=8_000, rate=1e-3, average=0.999, keep_every=500, sample_every=2000)
+DENOISER = Recipe(
+    steps=8_000, rate=1e-3, average=0.999, keep_every=500, sample_every=2000, schedule="constant", precision="bf16"
+)
+LAST = Recipe(steps=8_000, rate=1e-3, average=0.999, keep_every=500, sample_every=2000, precision="bf16")
 """Of the denoiser's last stage, whose rate falls."""
 CAPTIONS = 8192
 

@@ -185,9 +185,11 @@ STAGES: Mapping[str, Stage] = {
         Recipe(steps=2_000, rate=1e-3, average=0.998, keep_every=200, sample_every=500, schedule="constant"),
     ),
     "pictures-2": Stage(
-        _pictures("pictures-1"), "unet", Recipe(steps=5_000, rate=1e-3, average=0.999, keep_every=250, sample_every=500)
+        _pictures("pictures-1"),
+        "unet",
+        Recipe(steps=8_000, average=0.999, keep_every=250, sample_every=1000, precision="bf16"),
     ),
-    "clips-1": Stage(_clips(None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500)),
+    "clips-1": Stage(_clips(None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500, precision="bf16")),
     "sound-autoencoder": Stage(sound_stages.autoencoder, "vae", sound_stages.AUTOENCODER, sound_stages.scale),
     "vocoder-1": Stage(sound_stages.vocoder, "vocoder", sound_stages.VOCODER),
     "vocoder-2": Stage(sound_stages.tuning, "vocoder", sound_stages.TUNING),
