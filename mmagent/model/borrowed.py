@@ -26,12 +26,12 @@ TEXT = "text"
 @dataclass(frozen=True, slots=True)
 class Saying:
     """What it takes to let captions repeat the reply's own words: ids that break a line, end a sentence, or begin a
-    caption, and the id of a space, which stands for a line break that is repeated."""
+    caption, and the id of a space, which stands for a line break that is repeated (none where a tokenizer has none)."""
 
     lines: frozenset[int]
     sentences: frozenset[int]
     words: frozenset[int]
-    space: int
+    space: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,10 @@ class Borrowed:
         line: list[int] = []
         for number in said:
             broken = number in self.saying.lines
-            if not broken or (line and line[-1] != self.saying.space):
-                line.append(self.saying.space if broken else number)
+            if not broken:
+                line.append(number)
+            elif self.saying.space is not None and line and line[-1] != self.saying.space:
+                line.append(self.saying.space)
         while line and line[-1] == self.saying.space:
             line.pop()
         return line

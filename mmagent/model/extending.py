@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mmagent.card import Port
 from mmagent.errors import ModelError
 from mmagent.media import modality as known
 from mmagent.model import ports, saved
@@ -19,7 +20,7 @@ Given = str | Mapping[str, Any]
 
 
 def extend(
-    spec: ModelSpec, parent: Path, modality: str, folder: Path, *, k: int, encoder: Given | None,
+    spec: ModelSpec, parent: Path, modality: str, folder: Path, *, k: int | None, encoder: Given | None,
     generator: Given | None, projector: Given | None, reader: Given | None, more: Mapping[str, Any],
 ) -> Path:  # fmt: skip
     """Write the folder of the extended model; see `MMLM.extend`."""
@@ -28,19 +29,26 @@ def extend(
         raise ModelError(f"{modality} neither comes in nor goes out; name an encoder, a generator or both")
     if (folder / "model.yaml").exists():
         raise ModelError(f"{folder} holds a model already; name another folder")
+    idle = [] if encoder is not None else [("reader", reader)]
+    idle += [] if generator is not None else [("k", k), *more.items()]
+    idle += [("projector", projector)] if generator is None and reader is not None else []
+    if said_in_vain := [name for name, value in idle if value is not None]:
+        raise ModelError(
+            f"{', '.join(said_in_vain)}: of no use to {modality}; a reader belongs to an encoder, k, a projector and the "
+            "rest of an output to a generator"
+        )
     said = spec.model_dump(mode="json", exclude_defaults=True) | {"name": f"{spec.name}-{modality}"}
     if encoder is not None:
         _free(spec.inputs.get(modality), "encoder", modality, spec)
+        ports.encoder(modality, ToolSpec.model_validate(encoder))
         reads = reader or (projector if generator is None else None) or "mlp"
         ears = {"encoder": encoder, "projector": _kind(reads)}
         said["inputs"] = {**said.get("inputs", {}), modality: {**said.get("inputs", {}).get(modality, {}), **ears}}
     if generator is not None:
         _free(spec.outputs.get(modality), "generator", modality, spec)
-        own: dict[str, Any] = {
-            "k": k,
-            "generator": generator,
-            "projector": _kind(projector) if projector else _mapper(generator),
-        }
+        port = ports.generator(modality, ToolSpec.model_validate(generator))
+        mapper = _kind(projector) if projector else _mapper(port)
+        own: dict[str, Any] = {"k": 4 if k is None else k, "generator": generator, "projector": mapper}
         said["outputs"] = {**said.get("outputs", {}), modality: {**own, **more}}
     try:
         made = ModelSpec.model_validate(said)
@@ -64,9 +72,8 @@ def _kind(given: Given) -> dict[str, Any]:
     return {"kind": given} if isinstance(given, str) else dict(given)
 
 
-def _mapper(generator: Given) -> dict[str, Any]:
-    """A query transformer with as many queries as the generator takes states."""
-    port = ports.conditioned(ports.card_of(ToolSpec.model_validate(generator)))
+def _mapper(port: Port) -> dict[str, Any]:
+    """A query transformer with as many queries as a generator takes states."""
     queries = port.constraints.get("tokens")
     if not isinstance(queries, int):
         raise ModelError(f"the port {port} does not tell how many states the generator takes; give a projector")

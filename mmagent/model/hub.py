@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmagent.errors import FetchError, MissingExtra
+from mmagent.errors import FetchError, MissingExtra, ModelError
 from mmagent.model.saved import NAME
-from mmagent.model.spec import ModelSpec
+from mmagent.model.spec import ModelSpec, placed
 
 FILES = ["model.yaml", NAME]
 
@@ -38,7 +38,11 @@ def push(
     delete_patterns: list[str] | str | None = None,
 ) -> str:  # fmt: skip
     """Save a model into a folder, put it on the hub in one commit, and return the commit's URL; FetchError if the hub
-    does not take it."""
+    does not take it, ModelError for a model that names what lies on this machine alone."""
+    if local := _local(spec):
+        raise ModelError(
+            f"{spec.name} names what nobody else has: {', '.join(local)}; put it on the hub, and its id into model.yaml"
+        )
     hub = _hub(repo_id)
     api = hub.HfApi(token=token, library_name="mmagent")
     with tempfile.TemporaryDirectory() as scratch:
@@ -55,6 +59,19 @@ def push(
             )  # fmt: skip
         except (OSError, ValueError) as error:
             raise FetchError(f"the hub does not take {repo_id}: {_first(error)}") from error
+
+
+def _local(spec: ModelSpec) -> list[str]:
+    """The files and folders that a spec names."""
+    found: list[str] = []
+
+    def note(value: str) -> str:
+        if value and (Path(value).is_absolute() or Path(value).expanduser().exists()):
+            found.append(value)
+        return value
+
+    placed(spec, note)
+    return found
 
 
 def _card(spec: ModelSpec) -> str:

@@ -5,7 +5,6 @@ It speaks; it runs no tool, no generator and no router. What happens inside a re
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,7 +38,8 @@ class MMLM:
         self, spec: ModelSpec, backbone: Backbone | None = None, *, folder: Path | None = None,
         parts: Parts | None = None,
     ) -> None:  # fmt: skip
-        self.spec, self.folder, self._backbone, self._given = spec, folder, backbone, parts
+        self.spec, self.folder, self._backbone = spec, folder, backbone
+        self._given = self._parts = parts
         self._speaker: Speaker | None = None
         self._lock = threading.Lock()
 
@@ -57,17 +57,16 @@ class MMLM:
 
     @property
     def told(self) -> Told:
-        """Which parts have been trained, and against what."""
-        return tell(self._given) if self._given is not None else self._of_folder
-
-    @functools.cached_property
-    def _of_folder(self) -> Told:
+        """Which parts have been trained, and against what: those that are loaded, or else those in the folder."""
+        if self._parts is not None:
+            return tell(self._parts)
         return told(self.folder) if self.folder is not None else Told()
 
     @property
     def sees(self) -> tuple[str, ...]:
         """What it has learnt to see; the rest it is told in words."""
-        return tuple(name for name in self.spec.inputs if self.told.has_learnt(f"inputs.{name}"))
+        found = self.told
+        return tuple(name for name in self.spec.inputs if found.has_learnt(f"inputs.{name}"))
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -79,7 +78,7 @@ class MMLM:
     def encoders(self) -> Mapping[str, Encoder]:
         """The encoders of what it sees, as it was trained with them."""
         found = self.told
-        tools = {name: into.encoder for name, into in self.spec.inputs.items() if name in self.sees}
+        tools = {name: self.spec.inputs[name].encoder for name in self.sees}
         return {
             name: Encoder(
                 tool.tool, found.ports[f"inputs.{name}"], tool.settings, found.digests.get(f"inputs.{name}", "")
@@ -116,9 +115,12 @@ class MMLM:
         self._loaded()
 
     def unload(self) -> None:
-        """Forget the weights; the next reply reads them again."""
+        """Forget the weights; the next reply reads them again. Parts whose LoRA lies in a backbone that was given are
+        kept with it."""
         with self._lock:
             self._speaker = None
+            if self._backbone is None or not self.spec.lora:
+                self._parts = self._given
 
     def speak(
         self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None = None
@@ -127,7 +129,7 @@ class MMLM:
         return self._loaded().speak(conversation, policy, modalities, ctx)
 
     def parts(self) -> Parts:
-        """The loaded parts, the very ones that it speaks with."""
+        """The loaded parts, the very ones that it speaks with, and that are saved."""
         return self._loaded().parts
 
     # -- folders
@@ -163,16 +165,16 @@ class MMLM:
         return push(self._save, self.spec, repo_id, **options)
 
     def _save(self, folder: Path) -> None:
-        if self._given is not None:
-            save(self._given, folder)
+        if self._parts is not None:
+            save(self._parts, folder)
         else:
             write(folder, self.spec, tensors(self.folder) if self.folder is not None else {}, self.told)
 
     def extend(
-        self, modality: str, folder: str | Path | None = None, *, k: int = 4, encoder: Given | None = None,
+        self, modality: str, folder: str | Path | None = None, *, k: int | None = None, encoder: Given | None = None,
         generator: Given | None = None, projector: Given | None = None, reader: Given | None = None, **more: Any,
     ) -> MMLM:  # fmt: skip
-        """The model with a modality more, which it has still to learn: in by an `encoder`, out by `k` signal tokens
+        """The model with a modality more, which it has still to learn: in by an `encoder`, out by `k` signal tokens (4)
         and a `generator`, or both.
 
             model.extend("depth", k=4, encoder="depth-encoder", generator="depth-painter")
@@ -180,7 +182,8 @@ class MMLM:
         `projector` is what the signals go through (a query transformer as long as the generator's prompts), `reader`
         what the encoder's states do (an mlp; without a generator `projector` names it too); `more` is the rest of an output, such as `opening` and
         `requests`. The new folder, `<name>-<modality>` here unless given, has all that was trained and names this
-        model's digest. ModelError for a model that has no folder: save it first.
+        model's digest. ModelError for a model that has no folder (save it first), tools of another modality, and
+        options that go nowhere.
         """
         from mmagent.model.extending import extend
 
@@ -190,24 +193,23 @@ class MMLM:
             self.spec, self.folder, modality, Path(folder or f"{self.name}-{modality}"), k=k, encoder=encoder,
             generator=generator, projector=projector, reader=reader, more=more,
         )  # fmt: skip
-        return MMLM(read_spec(made), self._backbone, folder=made)
+        # Matrices of one model's LoRA lie in a backbone; the other one loads its own.
+        return MMLM(read_spec(made), None if self.spec.lora else self._backbone, folder=made)
 
     def _loaded(self) -> Speaker:
-        with self._lock:
-            if self._speaker is None:
-                self._speaker = self._load()
-            return self._speaker
-
-    def _load(self) -> Speaker:
         try:
             from mmagent.model.backbones import load_backbone
             from mmagent.model.parts import Parts
             from mmagent.model.speaker import Speaker
         except ImportError as error:
             raise MissingExtra(error.name or "torch", "local", f"model {self.name}") from None
-        if self._given is not None:
-            return Speaker(self._given)
-        if self.folder is not None:
-            return Speaker(load(self.folder, self._backbone))
-        backbone = self._backbone or load_backbone(self.spec.backbone)
-        return Speaker(Parts.build(self.spec, backbone, features={}, conditions={}))
+        with self._lock:
+            if self._parts is None and self.folder is not None:
+                self._parts = load(self.folder, self._backbone)
+            elif self._parts is None:
+                backbone = self._backbone or load_backbone(self.spec.backbone)
+                self._parts = Parts.build(self.spec, backbone, features={}, conditions={})
+            # What the parts have learnt since is no longer borrowed.
+            if self._speaker is None or self._speaker.learnt != frozenset(self._parts.asks):
+                self._speaker = Speaker(self._parts)
+            return self._speaker

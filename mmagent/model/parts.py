@@ -56,7 +56,8 @@ class Parts(nn.Module):
     `inputs` hold by modality what maps an encoder's states to embeddings, `outputs` what maps span states to a
     generator's conditioning, `rows` the rows of the signal ids, `lora` the low-rank matrices that lie in the
     backbone. `features` and `conditions` are the ports that the projectors were made for. `trained` names the parts
-    that have been trained: whoever trains one adds its name, and only those are saved and promised. `parent` is the
+    that have been trained: whoever trains one adds its name, and only those are saved and promised. `digests` are
+    those of the encoders' and generators' weights that a folder's parts were trained against, `parent` is the
     digest of the model that this one extends.
     """
 
@@ -72,6 +73,7 @@ class Parts(nn.Module):
         # The same parameters, so that whoever trains, moves or saves this module has them too; no dots in names.
         self.lora = nn.ParameterDict({name.replace(".", "/"): value for name, value in found.items()})
         self.trained: set[str] = set()
+        self.digests: Mapping[str, str] = {}
         self.parent = ""
 
     @classmethod
@@ -79,7 +81,7 @@ class Parts(nn.Module):
         cls, spec: ModelSpec, backbone: Backbone, *, features: Mapping[str, Port], conditions: Mapping[str, Port],
         seed: int = 0,
     ) -> Parts:  # fmt: skip
-        """Untrained parts for a spec: a projector for each modality whose port is given.
+        """Untrained parts for a spec, in eval mode: a projector for each modality whose port is given.
 
         `features` are the encoders' output ports, `conditions` the generators' embedding ports (`model.ports` finds
         both). ModelError when sizes do not fit; what is drawn for a part depends on `seed` and its name alone.
@@ -108,7 +110,7 @@ class Parts(nn.Module):
                 spec, backbone, rows, inputs, outputs, {name: features[name] for name in given},
                 {name: conditions[name] for name in asked},
             )  # fmt: skip
-        return made.to(backbone.in_rows.device)
+        return made.to(backbone.in_rows.device).eval()
 
     def train(self, mode: bool = True) -> Parts:
         """As for any module; of the backbone, only the dropout of LoRA follows."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmagent.card import Card, Port
-from mmagent.errors import MMAgentError, ModelError
+from mmagent.errors import CardError, MMAgentError, ModelError
+from mmagent.media import fits
 from mmagent.model.spec import ModelSpec, ToolSpec
 from mmagent.registry import Registry
 from mmagent.registry import registry as shared
@@ -17,23 +18,26 @@ from mmagent.registry import registry as shared
 def features(spec: ModelSpec, registry: Registry | None = None) -> dict[str, Port]:
     """The port by modality by which each encoder gives its states. Raises what is wrong with a tool or its settings."""
     wanted = {name: given.encoder for name, given in spec.inputs.items() if given.encoder}
-    return {name: encoded(card_of(tool, registry)) for name, tool in wanted.items()}
+    return {name: encoder(name, tool, registry) for name, tool in wanted.items()}
 
 
 def conditions(spec: ModelSpec, registry: Registry | None = None) -> dict[str, Port]:
     """The port by modality by which each generator takes an embedding. Raises as `features` does."""
     wanted = {name: given.generator for name, given in spec.outputs.items() if given.generator}
-    return {name: conditioned(card_of(tool, registry)) for name, tool in wanted.items()}
+    return {name: generator(name, tool, registry) for name, tool in wanted.items()}
 
 
 def digests(spec: ModelSpec, registry: Registry | None = None) -> dict[str, str]:
-    """The digest of the weights of each encoder (`inputs.image`) and generator (`outputs.image`), as far as known."""
+    """The digest of the weights of each encoder (`inputs.image`) and generator (`outputs.image`), as far as known.
+    CardError for settings that a tool does not take."""
     tools = {f"inputs.{name}": given.encoder for name, given in spec.inputs.items()}
     tools |= {f"outputs.{name}": given.generator for name, given in spec.outputs.items()}
     found: dict[str, str] = {}
     for name, tool in tools.items():
         try:
             found[name] = card_of(tool, registry).weights if tool else ""
+        except CardError:
+            raise
         except MMAgentError:  # a tool that is not here, or one whose checkpoint is gone, has nothing to tell
             continue
     return {name: digest for name, digest in found.items() if digest}
@@ -43,6 +47,24 @@ def card_of(tool: ToolSpec, registry: Registry | None = None) -> Card:
     """The card of a tool under its settings; UnknownName and CardError as the registry raises them."""
     kind = (registry or shared).find(tool.tool)
     return kind.card_for(kind.card.check_settings(tool.settings))
+
+
+def encoder(modality: str, tool: ToolSpec, registry: Registry | None = None) -> Port:
+    """The port by which an encoder of a modality gives its states; ModelError for a tool that is none."""
+    card = card_of(tool, registry)
+    if not any(fits(modality, port.modality) for port in card.inputs):
+        takes = ", ".join(sorted({port.modality for port in card.inputs})) or "nothing"
+        raise ModelError(f"inputs.{modality}: {card.name} takes {takes}; name an encoder of {modality}")
+    return encoded(card)
+
+
+def generator(modality: str, tool: ToolSpec, registry: Registry | None = None) -> Port:
+    """The port by which a generator of a modality is conditioned; ModelError for a tool that is none."""
+    card = card_of(tool, registry)
+    if not any(port.modality == "any" or fits(port.modality, modality) for port in card.outputs):
+        makes = ", ".join(sorted({port.modality for port in card.outputs})) or "nothing"
+        raise ModelError(f"outputs.{modality}: {card.name} makes {makes}; name a generator of {modality}")
+    return conditioned(card)
 
 
 def encoded(card: Card) -> Port:

@@ -56,11 +56,11 @@ def has_learnt(trained: Collection[str], name: str) -> bool:
 
 
 def tell(parts: Parts) -> Told:
-    """What a folder of these parts would tell, digests of weights left out."""
+    """What a folder of these parts would tell; of digests, those that they were loaded with."""
     found = {f"inputs.{name}": port for name, port in parts.features.items()}
     found |= {f"outputs.{name}": port for name, port in parts.conditions.items()}
     tokens = {row.modality: (row.open, row.k) for row in parts.rows.table}
-    return Told(tuple(sorted(parts.trained)), found, tokens, parent=parts.parent)
+    return Told(tuple(sorted(parts.trained)), found, tokens, digests=parts.digests, parent=parts.parent)
 
 
 def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> Path:
@@ -71,7 +71,9 @@ def save(parts: Parts, folder: Path | str, *, dtype: Literal["float32", "float16
     folder = Path(folder)
     as_saved = torch.float16 if dtype == "float16" else torch.float32
     kept = {name: value.detach().to("cpu", as_saved).contiguous() for name, value in _trained(parts).items()}
-    told = replace(tell(parts), backbone=backbone_digest(parts.backbone), digests=ports.digests(parts.spec))
+    # Of a tool that is not here, what is known of its weights is what the folder said.
+    digests = {**parts.digests, **ports.digests(parts.spec)}
+    told = replace(tell(parts), backbone=backbone_digest(parts.backbone), digests=digests)
     return write(folder, parts.spec, kept, told)
 
 
@@ -177,8 +179,8 @@ def load(
 ) -> Parts:  # fmt: skip
     """The parts of a model's folder, on its own backbone or the one given.
 
-    Projectors that the folder has none of are made where `features` or `conditions` give their ports (see
-    `Parts.build`), untrained. ModelError when the parts were trained on other weights, with both digests, and when
+    Projectors that have not been trained are made where `features`, `conditions` (see `Parts.build`) or the folder give
+    their ports. ModelError when the parts were trained on other weights, with both digests, or at other ids, and when
     the file does not fit the spec.
     """
     from mmagent.model.backbones import load_backbone
@@ -193,19 +195,32 @@ def load(
         for name in found.ports:
             if name in found.trained:
                 ports.same(name, found.digests, now)
+    learnt = {name: port for name, port in found.ports.items() if found.has_learnt(name)}
     parts = Parts.build(
         spec, on,
-        features={**(features or {}), **_of("inputs", found.ports)},
-        conditions={**(conditions or {}), **_of("outputs", found.ports)},
+        features={**_of("inputs", found.ports), **(features or {}), **_of("inputs", learnt)},
+        conditions={**_of("outputs", found.ports), **(conditions or {}), **_of("outputs", learnt)},
     )  # fmt: skip
-    parts.trained, parts.parent = set(found.trained), found.parent
+    parts.trained, parts.digests, parts.parent = set(found.trained), found.digests, found.parent
     if found.trained:
+        _same_ids(found, tell(parts))
         _fill(parts, folder / NAME)
     return parts
 
 
 def _of(kind: str, found: Mapping[str, Port]) -> dict[str, Port]:
     return {name.partition(".")[2]: port for name, port in found.items() if name.startswith(f"{kind}.")}
+
+
+def _same_ids(saved: Told, now: Told) -> None:
+    """ModelError if rows that have been trained would stand at other ids."""
+    for name, ids in now.tokens.items():
+        if saved.has_learnt(f"signals.{name}") and saved.tokens.get(name) != ids:
+            start, k = saved.tokens.get(name, ("none", "no"))
+            raise ModelError(
+                f"signals.{name} was trained as {k} signals behind the id {start}, and model.yaml makes it {ids[1]} "
+                f"behind {ids[0]}; keep the outputs in their order, new ones last, or train it again"
+            )
 
 
 def _fill(parts: Parts, path: Path) -> None:

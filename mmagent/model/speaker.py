@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mmagent.checkpoint.threads import modest
 from mmagent.conversation import (
     Conversation,
     MediaSegment,
@@ -21,6 +22,7 @@ from mmagent.conversation import (
 from mmagent.errors import ModelError
 from mmagent.media import Embedding, Media
 from mmagent.model.asking import Asking
+from mmagent.model.beside import Beside
 from mmagent.model.borrowed import TEXT, Borrowed, Saying
 from mmagent.model.decode import Prefix, Processor, Sampler, decode
 from mmagent.model.parts import Parts, reads
@@ -46,30 +48,31 @@ class Speaker:
     """
 
     def __init__(self, parts: Parts) -> None:
-        self.parts, self.spec, self.backbone = parts, parts.spec, parts.backbone
+        self.parts, self.spec, self.backbone = parts.eval(), parts.spec, parts.backbone
         spec, tokens, self.table = parts.spec, parts.backbone.tokens, parts.rows.table
-        self._learnt = frozenset(parts.asks)
-        self.rows = parts.rows.spelt(reads(spec, self.table, tokens, self._learnt))
+        self.learnt = frozenset(parts.asks)
+        self.rows = parts.rows.spelt(reads(spec, self.table, tokens, self.learnt))
         self.vocabulary = Vocabulary.build(
             parts.backbone.n_vocab, tokens.n_ids, tokens.controls, tokens.ends, tokens.lines, tokens.words
         )
         self._said = frozenset(name for name, output in spec.outputs.items() if output.caption == "said")
-        echoes = self._said - self._learnt
+        echoes = self._said - self.learnt
         self.prompter = Prompter(tokens, self.table, spec.system, spec.context, echoes, self._length)
         self._beginnings: dict[tuple[Piece, ...], Prefix] = {}
         self._lock = threading.Lock()
         borrowed = {
             name: output
             for name, output in spec.outputs.items()
-            if output.requests is not None and name not in self._learnt
+            if output.requests is not None and name not in self.learnt
         }
-        self._makeable = tuple(name for name in self.table.modalities if name in self._learnt or name in borrowed)
-        self._borrows = bool(borrowed) or not self._learnt
+        self._makeable = tuple(name for name in self.table.modalities if name in self.learnt or name in borrowed)
+        self._borrows = bool(borrowed) or not self.learnt
         self.asking = Asking(self.rows, spec if self._borrows else spec.model_copy(update={"outputs": {}}))
         self._shots = Shots(spec, tokens, self.prompter)
         self._closers = {name: self._closing(output) for name, output in borrowed.items()}
         self._openings = {name: tokens.content(output.opening)[0] for name, output in borrowed.items()}
-        self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, tokens.content(" ")[-1])
+        space = next(iter(tokens.content(" ")[-1:]), None)
+        self._saying = Saying(tokens.lines, tokens.sentences, tokens.words, space)
 
     def speak(
         self, conversation: Conversation, policy: Policy, modalities: Mapping[str, str], ctx: Context | None = None
@@ -82,7 +85,7 @@ class Speaker:
         Rules.of(policy, self.table, makeable)  # what cannot be kept is said before anything is weighed
         parts: tuple[str, ...] = ()
         if self._borrows:
-            rest = [name for name in makeable if name not in self._learnt]
+            rest = [name for name in makeable if name not in self.learnt]
             parts = plan(self.asking.parts(conversation, rest), [name for name in policy.force if name in rest])
         wanted = [part for part in parts if part != TEXT]
         grammar = SpanGrammar(self.table, self.vocabulary, Rules.of(policy, self.table, makeable, wanted, self._said))
@@ -91,20 +94,20 @@ class Speaker:
         beginning = self.prompter.beginning(conversation, shots)
         prefix = self._beginning(prompt, beginning)
         unread = [prompt[len(beginning) :] if prefix else prompt]
-        fed, beside = self.parts.embed(unread, self.rows), self.parts.beside(unread, self.rows)
+        fed, beside = self._embedded(unread)
         reply = Reply(self.spec.name, self.table, self.backbone.tokens, refs_of(conversation))
         ends, choose = self.backbone.tokens.ends, Sampler(policy.temperature, policy.seed)
         processors: list[Processor] = [RepeatPenalty(self.table)]
         if parts:
             unheard = self._shots.unheard(shots, conversation)
-            processors += [Unheard(self.table, unheard, self._said | self._learnt), self._borrowed(grammar, parts)]
+            processors += [Unheard(self.table, unheard, self._said | self.learnt), self._borrowed(grammar, parts)]
         for step in decode(self.rows, fed, [*processors, grammar], choose, ends, prefix, beside):
             yield from reply.hear(step.hidden[0], step.ids[0] if step.ids[0] not in ends else None)
             if ctx is not None:
                 ctx.check()
 
     def _borrowed(self, grammar: SpanGrammar, parts: tuple[str, ...]) -> Borrowed:
-        return Borrowed(grammar, parts, self._closers, self._openings, self._said, self._saying, self._learnt)
+        return Borrowed(grammar, parts, self._closers, self._openings, self._said, self._saying, self.learnt)
 
     def _length(self, piece: Piece) -> int:
         return self.rows.n_positions([piece]) if isinstance(piece, int) else self.parts.n_positions(piece)
@@ -131,13 +134,15 @@ class Speaker:
         if not begun or len(prompt) <= len(begun) or tuple(prompt[: len(begun)]) != begun:
             return None
         with self._lock:
-            found = self._beginnings.pop(begun, None) or Prefix(
-                self.rows, self.parts.embed([begun], self.rows), self.parts.beside([begun], self.rows)
-            )
+            found = self._beginnings.pop(begun, None) or Prefix(self.rows, *self._embedded([begun]))
             self._beginnings[begun] = found  # the last one used stands last
             while len(self._beginnings) > MOST_BEGINNINGS:
                 del self._beginnings[next(iter(self._beginnings))]
             return found
+
+    def _embedded(self, prompts: Sequence[Sequence[Piece]]) -> tuple[list[Tensor], Beside | None]:
+        with modest(), torch.no_grad():
+            return self.parts.embed(prompts, self.rows), self.parts.beside(prompts, self.rows)
 
     def _closing(self, output: OutputSpec) -> Tensor:
         """The ids, bool `[V]`, that close a caption: the closing sign, a line break, the end of the reply."""

@@ -9,6 +9,8 @@ lora: {rank: 8, alpha: 16, targets: [q_proj, v_proj]}
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -170,8 +172,19 @@ def read_spec(folder: Path) -> ModelSpec:
 
 
 def write_spec(spec: ModelSpec, path: Path) -> None:
-    """Write a `model.yaml`, without what is as it would be anyway; reading it gives the same spec."""
-    said = spec.model_dump(mode="json", exclude_defaults=True)
+    """Write a `model.yaml`, without what is as it would be anyway; reading it gives the same spec.
+
+    What lies in the folder or beside it is written as a path from there (`./llm`): those are moved together.
+    """
+    home = path.parent.resolve()
+
+    def near(value: str) -> str:
+        if not Path(value).is_absolute() or not Path(value).is_relative_to(home.parent):
+            return value
+        found = os.path.relpath(value, home)
+        return found if found.startswith("..") else f"./{found}"
+
+    said = placed(spec, near).model_dump(mode="json", exclude_defaults=True)
     path.write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120), "utf-8")
 
 
@@ -187,7 +200,11 @@ def read_any(folder: Path) -> ModelSpec | ChatModelSpec:
         content = yaml.safe_load(path.read_text("utf-8"))
         kind = ChatModelSpec if isinstance(content, dict) and "chat" in content else ModelSpec
         found = kind.model_validate(content)
-        return found if isinstance(found, ChatModelSpec) else _placed(found, folder)
+        if isinstance(found, ChatModelSpec):
+            return found
+        return placed(
+            found, lambda value: str((folder / value).resolve()) if value.startswith(("./", "../")) else value
+        )
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); a model's folder holds a model.yaml") from None
     except yaml.YAMLError as error:
@@ -196,10 +213,11 @@ def read_any(folder: Path) -> ModelSpec | ChatModelSpec:
         raise ModelError("\n  ".join([f"{path} does not describe a model:", *faults(error)])) from None
 
 
-def _placed(spec: ModelSpec, folder: Path) -> ModelSpec:
+def placed(spec: ModelSpec, place: Callable[[str], str]) -> ModelSpec:
+    """The spec with `place` applied to the backbone's path and to the settings of tools that are strings."""
+
     def beside(value: Any) -> Any:
-        local = isinstance(value, str) and value.startswith(("./", "../"))
-        return str((folder / value).resolve()) if local else value
+        return place(value) if isinstance(value, str) else value
 
     def tool(given: ToolSpec | None) -> ToolSpec | None:
         return given and given.model_copy(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmagent.card import Card, Port
-from mmagent.errors import MMAgentError
+from mmagent.errors import CardError, MMAgentError
 from mmagent.media import Embedding
 from mmagent.registry import registry
 from mmagent.tool import FunctionTool, Preset, ToolType
@@ -59,7 +59,8 @@ def _projector(model: MMLM, modality: str, target: Port) -> FunctionTool[[Embedd
 def generators(model: MMLM) -> tuple[ToolType, ...]:
     """The generators that have settings in the model's spec, as presets under names of the model's own.
 
-    One that is not here is left out: whatever else takes its space can be routed to.
+    One that is not here is left out: whatever else takes its space can be routed to. CardError for settings that it
+    does not take.
     """
     found: list[ToolType] = []
     for name, output in model.spec.outputs.items():
@@ -68,7 +69,9 @@ def generators(model: MMLM) -> tuple[ToolType, ...]:
         try:
             base = registry.find(output.generator.tool)
             preset = Preset(f"{model.name}-{name}", base, output.generator.settings)
-            _ = preset.card  # what is wrong with its settings shows here
+            _ = preset.card  # what is wrong with its checkpoint shows here
+        except CardError:
+            raise
         except MMAgentError:
             continue
         found.append(preset)

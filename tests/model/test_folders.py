@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmagent import Audio, Constraint, Embedding, tool
+from mmagent import Audio, Constraint, Embedding, Image, tool
 from mmagent.errors import FetchError, ModelError, UnknownName
 from mmagent.model import MMLM, ports, saved
 from mmagent.model.hub import push
@@ -38,10 +38,22 @@ def folder_horn(embeds: Annotated[Embedding, Constraint(tokens=5, width=10, spac
     return Audio(np.zeros(8, "float32"), 8000)
 
 
+@tool(kind="encoder")
+def folder_eye(image: Image) -> Annotated[Embedding, Constraint(width=6, space="eye.grid")]:
+    """Encode a picture."""
+    return Embedding(np.zeros((3, 6)), "eye.grid")
+
+
+@tool(kind="generator")
+def folder_brush(embeds: Annotated[Embedding, Constraint(tokens=5, width=10, space="brush.text")]) -> Image:
+    """Make a picture."""
+    return Image(np.zeros((2, 2, 3), "uint8"))
+
+
 @pytest.fixture(autouse=True)
 def _tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_added", dict(registry.added))
-    registry.add(folder_ear, folder_horn)
+    registry.add(folder_ear, folder_horn, folder_eye, folder_brush)
 
 
 @pytest.fixture
@@ -88,7 +100,12 @@ def test_what_an_extended_model_learns_is_saved_with_what_it_had(parent: MMLM, b
         ({}, "neither comes in nor goes out"),
         ({"encoder": "folder-ear", "reader": {"kind": "query-transformer"}}, "cannot be extended by audio so"),
         ({"generator": "folder-horn", "k": 0}, "outputs.audio.k"),
-        ({"generator": "folder-ear"}, "takes alone 0 embeddings"),
+        ({"generator": "folder-brush", "projector": "mlp"}, "outputs.audio: folder-brush.v1 makes image"),
+        ({"encoder": "folder-eye"}, "inputs.audio: folder-eye.v1 takes image"),
+        ({"encoder": "folder-ear", "k": 4}, "k: of no use to audio"),
+        ({"encoder": "folder-ear", "opening": "a sound of"}, "opening: of no use"),
+        ({"encoder": "folder-ear", "projector": "mlp", "reader": "linear"}, "projector: of no use"),
+        ({"generator": "folder-horn", "reader": "mlp"}, "reader: of no use"),
     ],
 )
 def test_what_cannot_be_added_is_refused(parent: MMLM, tmp_path: Path, options: dict[str, Any], told: str) -> None:
@@ -104,8 +121,9 @@ def test_a_modality_is_added_once_and_into_a_folder_of_its_own(parent: MMLM, tmp
         parent.extend("audio", tmp_path / "parent", encoder="folder-ear")
     with pytest.raises(ModelError, match="save it first"):
         MMLM(parent.spec).extend("audio", tmp_path / "child", encoder="folder-ear")
-    with pytest.raises(UnknownName):
-        parent.extend("audio", tmp_path / "child", generator="no-such-horn")
+    for tools in ({"generator": "no-such-horn"}, {"encoder": "no-such-ear"}):
+        with pytest.raises(UnknownName):
+            parent.extend("audio", tmp_path / "child", **tools)
 
 
 # -- the hub
@@ -173,6 +191,15 @@ def test_a_model_goes_to_the_hub_as_its_folder_is(parent: MMLM, tmp_path: Path, 
         (down / name).write_bytes(hub.files[name])
     assert saved.digest(down) == saved.digest(tmp_path / "copy") == saved.digest(parent.folder)
     assert b"library_name: mmagent" in hub.files["README.md"]
+
+
+def test_what_lies_on_this_machine_alone_does_not_go_to_the_hub(spec_of: Make, tmp_path: Path, hub: type[_Hub]) -> None:
+    eye = {"tool": "folder-eye", "settings": {"model": str(tmp_path), "other": "owner/name"}}
+    inputs = {"image": {"encoder": eye, "projector": {"kind": "mlp"}}}
+    spec = spec_of(backbone={"path": "/far/llm"}, inputs=inputs)
+    with pytest.raises(ModelError, match=f"names what nobody else has: {tmp_path}, /far/llm; put it on the hub"):
+        MMLM(spec).push_to_hub("me/small", token="hf_no")
+    assert hub.files == {}
 
 
 def test_a_hub_that_refuses_says_so(parent: MMLM, hub: type[_Hub]) -> None:

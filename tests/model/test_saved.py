@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from mmagent import Constraint, Embedding, Image, tool
 from mmagent.card import Port
 from mmagent.errors import ModelError
 from mmagent.model import saved
 from mmagent.model.parts import Parts
 from mmagent.model.spec import ModelSpec, read_spec, write_spec
+from mmagent.registry import registry
 
 Make = Callable[..., Any]
 FEATURES = {"image": Port("states", "embedding", constraints={"width": 6, "space": "eye.grid"})}
@@ -230,3 +232,75 @@ def test_parts_that_cannot_be_are_refused_with_the_file(change: dict[str, Any], 
     (tmp_path / "model.yaml").write_text(json.dumps({"name": "small", "backbone": {"path": "x"}} | change))
     with pytest.raises(ModelError, match=told):
         read_spec(tmp_path)
+
+
+def test_what_lies_beside_a_folder_is_written_from_there(spec_of: Make, tmp_path: Path) -> None:
+    places = {"backbone": {"path": "./llm"}}
+    eye = {"tool": "eye", "settings": {"model": "../eye", "other": "o/n"}}
+    inputs = {"image": {"encoder": eye, "projector": {"kind": "mlp"}}}
+    home = tmp_path / "painter"
+    home.mkdir()
+    (home / "model.yaml").write_text(json.dumps({"name": "small", **places, "inputs": inputs}))
+    spec = read_spec(home)
+    write_spec(spec, home / "model.yaml")
+    assert str(tmp_path) not in (home / "model.yaml").read_text() and read_spec(home) == spec
+    moved = home.rename(tmp_path / "moved")
+    assert read_spec(moved).backbone.path == str(moved / "llm")
+    (tmp_path / "copy").mkdir()
+    write_spec(spec, tmp_path / "copy" / "model.yaml")
+    assert read_spec(tmp_path / "copy") == spec
+
+
+@pytest.fixture
+def _eye(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have the encoder here, with these weights; as at the start, it is not."""
+    monkeypatch.setattr(registry, "_added", dict(registry.added))
+
+    def put(weights: str) -> None:
+        @tool(name="eye", kind="encoder", weights=weights)
+        def eye(image: Image) -> Annotated[Embedding, Constraint(width=6, space="eye.grid")]:
+            """Look."""
+            return Embedding([[0.0] * 6], "eye.grid")
+
+        registry.add(eye)
+
+    return put
+
+
+def test_weights_that_nobody_has_here_are_not_forgotten_when_a_model_is_saved_again(
+    parts: Parts, backbone_of: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _eye: Callable[[str], None]
+) -> None:
+    before = dict(registry.added)
+    _eye("a" * 64)
+    parts.trained |= {"inputs.image"}
+    saved.save(parts, tmp_path)
+    monkeypatch.setattr(registry, "_added", before)
+    saved.save(saved.load(tmp_path, backbone_of()), tmp_path)
+    assert saved.told(tmp_path).digests == {"inputs.image": "a" * 64}
+    _eye("b" * 64)
+    with pytest.raises(ModelError, match=f"inputs.image was trained with weights {'a' * 64}"):
+        saved.load(tmp_path, backbone_of())
+
+
+def test_what_has_not_been_trained_is_made_for_the_tools_of_today(
+    parts: Parts, backbone_of: Make, tmp_path: Path
+) -> None:
+    wider = {"image": Port("states", "embedding", constraints={"width": 9, "space": "eye.grid"})}
+    saved.save(parts, tmp_path)
+    assert saved.load(tmp_path, backbone_of(), features=wider).features == wider
+    parts.trained |= {"inputs.image"}
+    saved.save(parts, tmp_path)
+    assert saved.load(tmp_path, backbone_of(), features=wider).features["image"].constraints["width"] == 6
+
+
+def test_trained_rows_stand_at_the_ids_that_they_were_trained_at(
+    parts: Parts, backbone_of: Make, tmp_path: Path
+) -> None:
+    parts.trained |= {"signals.speech"}
+    saved.save(parts, tmp_path)
+    turned = dict(reversed(parts.spec.outputs.items()))
+    write_spec(parts.spec.model_copy(update={"outputs": turned}), tmp_path / "model.yaml")
+    with pytest.raises(
+        ModelError, match=r"signals\.speech was trained as 2 signals behind the id \d+, and model\.yaml"
+    ):
+        saved.load(tmp_path, backbone_of())
