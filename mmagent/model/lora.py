@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mmagent.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
 
     from mmagent.model.spec import LoraSpec
 
 _MARK = ".lora_"
 
 
-def inject(model: nn.Module, spec: LoraSpec) -> dict[str, nn.Parameter]:
+def inject(model: PreTrainedModel, spec: LoraSpec) -> dict[str, nn.Parameter]:
     """Put the matrices into `model` and return them by name; before training they change nothing of what it says.
 
-    ModelError when the model has some already, or no module of such a name. Their starting values are drawn from
-    torch's global generator.
+    ModelError when the model has some already, when a target names no module of it, and when it names the embeddings
+    or the head, which signal rows stand beside. Their starting values are drawn from torch's global generator.
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
@@ -26,19 +28,29 @@ def inject(model: nn.Module, spec: LoraSpec) -> dict[str, nn.Parameter]:
         raise MissingExtra(error.name or "peft", "local", "a model with `lora`") from None
     if adapted(model):
         raise ModelError("the backbone holds another model's LoRA already; load it again for this one")
+    named = dict(model.named_modules())
+    found = {target: [name for name in named if f".{name}".endswith(f".{target}")] for target in spec.targets}
+    rows = [model.get_input_embeddings(), model.get_output_embeddings()]
+    lost = [target for target, names in found.items() if not names]  # the library overlooks those
+    held = [target for target, names in found.items() if any(named[name] is part for name in names for part in rows)]
+    if lost or held:
+        raise _refused(model, lost or held, "no module has that name" if lost else "signal rows stand beside it")
     options = LoraConfig(
         r=spec.rank, lora_alpha=spec.alpha, target_modules=list(spec.targets), lora_dropout=spec.dropout
     )
     try:
         inject_adapter_in_model(options, model)
     except ValueError as error:
-        kinds = sorted({name.rpartition(".")[2] for name, part in model.named_modules() if hasattr(part, "weight")})
-        raise ModelError(
-            f"lora.targets {', '.join(spec.targets)} cannot be had ({str(error).splitlines()[0]:.200}); "
-            f"the backbone's modules are {', '.join(kinds)}"
-        ) from None
+        raise _refused(model, spec.targets, f"{str(error).splitlines()[0]:.200}") from None
     model.eval()  # new modules are born training
     return adapted(model)
+
+
+def _refused(model: nn.Module, targets: Sequence[str], why: str) -> ModelError:
+    kinds = sorted({name.rpartition(".")[2] for name, part in model.named_modules() if hasattr(part, "weight")})
+    return ModelError(
+        f"lora.targets {', '.join(targets)} cannot be had ({why}); the backbone's modules are {', '.join(kinds)}"
+    )
 
 
 def adapted(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -220,6 +220,23 @@ def test_a_backbone_takes_one_lora_and_targets_must_be_there(backbone_of: Make, 
         parts_of(backbone, spec_with(spec_of, lora={"rank": 2, "targets": ["q_proj"]}))
 
 
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        (["q_proj", "nope"], r"lora\.targets nope cannot be had \(no module has that name\)"),
+        (["q_proj", "lm_head"], r"lora\.targets lm_head cannot be had \(signal rows stand beside it\)"),
+        (["embed_tokens"], r"lora\.targets embed_tokens cannot be had \(signal rows stand beside it\)"),
+    ],
+)
+def test_lora_lies_in_all_its_targets_or_in_none(
+    backbone_of: Make, spec_of: Make, targets: list[str], told: str
+) -> None:
+    backbone = backbone_of()
+    with pytest.raises(ModelError, match=told):
+        parts_of(backbone, spec_with(spec_of, lora={"rank": 2, "targets": targets}))
+    parts_of(backbone, spec_with(spec_of, lora={"rank": 2, "targets": ["self_attn.q_proj"]}))
+
+
 def test_what_a_part_starts_from_depends_on_its_name_and_the_seed_alone(backbone: Any, spec_of: Make) -> None:
     torch.manual_seed(1)
     one = parts_of(backbone, spec_with(spec_of)).state_dict()
