@@ -84,15 +84,16 @@ def compile_step(
     """The graph of one step over `conversation`: converters, then the reasoner, whose signals are routed and spliced.
 
     ConversationError if the policy forces what cannot be made; GraphError if a tool that was swapped in does not
-    fit.
+    fit, or the encoder of something shown is not here.
     """
     library = with_own_tools(library, reasoner)
     cards = callable_cards(library)
-    eyes = sight(reasoner, library)
+    unread = list(_unread(conversation, reasoner))
+    eyes = sight(reasoner, library, {medium.modality for medium in unread})
     inputs: dict[str, Media] = {"conversation": conversation}
     nodes: dict[str, NodeSpec] = {}
     feeds: dict[str, list[str]] = {}
-    for number, medium in enumerate(_unread(conversation, reasoner), 1):
+    for number, medium in enumerate(unread, 1):
         inputs[f"input-{number}"] = medium
         eye = eyes.get(medium.modality)
         nodes |= eye.nodes(number) if eye else _to_words(number, medium, cards)

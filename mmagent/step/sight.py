@@ -5,7 +5,7 @@ The states cross an edge as an Embedding, so they are cached apart from whatever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mmagent.card import Card, Port
@@ -37,14 +37,25 @@ class Eye:
         return f"encode-{number}.{self.output}"
 
 
-def sight(reasoner: Reasoner, library: Library) -> dict[str, Eye]:
+def sight(reasoner: Reasoner, library: Library, shown: Collection[str]) -> dict[str, Eye]:
     """An eye for each modality that the reasoner wants encoded and whose encoder is at hand.
 
-    GraphError, with both digests, for an encoder with other weights than the reasoner was trained with, and for a
-    tool that encodes no such modality. Whether the space fits is seen when the graph is checked.
+    GraphError for an encoder that is not, of a modality that is `shown`; with both digests, for one with other weights
+    than the reasoner was trained with; and for a tool that encodes no such modality. Whether the space fits is seen
+    when the graph is checked.
     """
     encoders = reasoner.encoders if isinstance(reasoner, Wired) else {}
     at_hand = {name: encoder for name, encoder in encoders.items() if library.registry.get(encoder.tool)}
+    blind = [name for name in encoders if name in shown and name not in at_hand]
+    if blind:
+        faults = [
+            Fault(
+                "turn", f"encode ({encoders[name].tool})", "", f"the encoder that {reasoner.name} sees {name} by",
+                "no tool of that name", f"put {encoders[name].tool} on a shelf (MMAGENT_PATH), or give it to the agent",
+            )
+            for name in blind
+        ]  # fmt: skip
+        raise GraphError("turn", faults)
     return {name: _eye(name, encoder, library) for name, encoder in at_hand.items()}
 
 

@@ -16,7 +16,7 @@ from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
 from mmagent import Agent, Embedding, Image, Points, Policy, Text, message, tool
 from mmagent.conversation import Conversation, MediaSegment, Signal, SpanOpened, TextDelta
 from mmagent.diffusion import save_small
-from mmagent.errors import GraphError, ModelError
+from mmagent.errors import CardError, GraphError, ModelError
 from mmagent.model import MMLM, ports, saved
 from mmagent.model.parts import Parts
 from mmagent.model.reasoner import Reasoner, Wired
@@ -158,6 +158,30 @@ def test_media_that_are_seen_and_media_in_words_stand_side_by_side(parts: Parts)
     assert [item.words for item in shown] == [None, "a ball", None]
     assert shown[0].seen is not None and shown[2].seen is not None
     assert shown[0].seen != shown[2].seen
+
+
+def test_settings_that_a_generator_does_not_take_are_told(spec: ModelSpec, backbone: Any) -> None:
+    said = spec.model_dump(mode="json")
+    said["outputs"]["image"]["generator"]["settings"]["stepz"] = 9
+    wrong = ModelSpec.model_validate(said)
+    with pytest.raises(CardError, match="has no setting 'stepz'"):
+        _ = MMLM(wrong, backbone).tools
+    with pytest.raises(CardError, match="stepz"):
+        ports.digests(wrong)
+
+
+def test_a_picture_is_not_put_into_words_where_its_encoder_is_not_here(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = wired(parts)
+    there = model.encoders["image"]
+    monkeypatch.setattr(MMLM, "encoders", property(lambda self: {"image": replace(there, tool="gone-eye")}))
+    agent = Agent(model, policy=Policy(max_tokens=4, forbid=("image", "speech")))
+    with pytest.raises(
+        GraphError, match=r"encode \(gone-eye\): expected the encoder that small sees image by.*fix: put"
+    ):
+        agent("who?", RED)
+    assert agent("who?").trace.calls  # what has no picture needs no encoder
 
 
 def test_an_encoder_of_another_space_is_a_fault_of_the_graph(parts: Parts) -> None:
