@@ -40,7 +40,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    path, half = folder / NAME, folder / f".{NAME}.{os.getpid()}"
+    path, half = folder / NAME, folder / f".{NAME}.half"  # one name: what a kill leaves, the next one overwrites
     told = {"step": str(checkpoint.step), "recipe": json.dumps(checkpoint.recipe, sort_keys=True)}
     try:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, half, metadata=told)

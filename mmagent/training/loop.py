@@ -64,7 +64,7 @@ class _Run:
     ) -> None:
         import torch
 
-        self.task, self.recipe, self.folder, self.processes = task, recipe, folder, processes
+        self.task, self.folder, self.processes = task, folder, processes
         self.step = 0
         self._log = Log(folder, recipe, report)
         self._parameters = {
@@ -76,6 +76,8 @@ class _Run:
         self._buffers = {
             f"{name}.{key}": value for name, module in task.modules.items() for key, value in module.named_buffers()
         }
+        before = kept.read(folder)
+        self.recipe = recipe = recipe.on(self._device, None if before is None else before.recipe)
         # Without an average the weights stand for it themselves.
         self._average = {
             name: value.detach().clone() if recipe.average else value.detach()
@@ -84,9 +86,12 @@ class _Run:
         self._optimizer = torch.optim.AdamW(
             self._parameters.values(), lr=recipe.rate, betas=recipe.betas, weight_decay=recipe.decay
         )
-        before = kept.read(folder)
         if before is not None:
             self._restore(before)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self._parameters.values())).device
 
     def advance(self) -> None:
         """One step."""
@@ -99,18 +104,26 @@ class _Run:
         losses = self._backward()
         parameters: list[torch.Tensor] = list(self._parameters.values())
         self.processes.add_gradients(parameters)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
+        told = self._told({name: float(value) for name, value in losses.items()})
+        told["norm"] = float(torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip))
+        self._refuse(told)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
         if self.recipe.average:
             share = 1 - min(self.recipe.average, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(list(self._average.values()), parameters, share)
-        told = self._told({name: float(value) for name, value in losses.items()})
-        if not math.isfinite(told["loss"]):
-            raise ModelError(f"the loss of step {self.step} is {told['loss']}; lower the rate, and go on from before")
         if self.processes.first:
-            self._log.tell(self.step, told | {"norm": float(norm)})
+            self._log.tell(self.step, told)
+
+    def _refuse(self, told: Mapping[str, float]) -> None:
+        """ModelError before a step that would make weights of what is no number."""
+        for name, what in (("loss", "loss"), ("norm", "gradient's norm")):
+            if not math.isfinite(told[name]):
+                raise ModelError(
+                    f"the {what} of step {self.step + 1} is {told[name]}; the weights are as they were before it. Lower "
+                    "the rate and begin anew in another folder, or look at the data"
+                )
 
     def _backward(self) -> dict[str, torch.Tensor]:
         """Add the gradients of this process's batches of the step; its share of each loss."""
@@ -143,8 +156,8 @@ class _Run:
         import torch
 
         torch.manual_seed(seed)
-        device = next(iter(self._parameters.values())).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+        device = self._device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             found = dict(self.task.losses(batch))
         even = 1 / self.recipe.accumulate
         shared = {name: value * shares.get(name, even) for name, value in found.items()}
@@ -186,7 +199,7 @@ class _Run:
     def _restore(self, before: kept.Checkpoint) -> None:
         import torch
 
-        differs = self.recipe.differs(dict(before.recipe))
+        differs = self.recipe.differs(before.recipe)
         if differs:
             raise ModelError(
                 f"{self.folder} holds a run whose {', '.join(differs)} is another; "

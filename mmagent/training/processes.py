@@ -48,15 +48,18 @@ class Processes:
         return [float(value) for value in summed.tolist()]
 
     def add_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
-        """Give every parameter the sum of its gradients in all processes; one that has none here counts as zero."""
+        """Give every parameter the sum of its gradients in all processes, where those that have none count as zero; a
+        parameter without a gradient in any of them has none, as it would in one process alone."""
         if self._accelerator is None or self.world == 1:
             return
         import torch
 
         given = [value.grad if value.grad is not None else torch.zeros_like(value) for value in parameters]
-        summed = self._accelerator.reduce(torch.cat([grad.flatten() for grad in given]), "sum")
-        for value, part in zip(parameters, summed.split([grad.numel() for grad in given])):
-            value.grad = part.view_as(value).clone()
+        met = torch.tensor([float(value.grad is not None) for value in parameters], device=given[0].device)
+        summed = self._accelerator.reduce(torch.cat([*(grad.flatten() for grad in given), met]), "sum")
+        *sums, counts = summed.split([*(grad.numel() for grad in given), len(given)])
+        for value, part, count in zip(parameters, sums, counts.tolist()):
+            value.grad = part.view_as(value).clone() if count else None
 
     def any(self, here: bool) -> bool:
         """Whether it is so in any process: what one of them decides, all do."""

@@ -114,9 +114,67 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
         def losses(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
             return {"loss": super().losses(batch)["loss"] * float("nan")}
 
-    with pytest.raises(ModelError, match="the loss of step 1 is nan"):
+    with pytest.raises(ModelError, match=r"the loss of step 1 is nan; .* begin anew in another folder"):
         fit(Broken(), RECIPE, tmp_path)
     assert checkpoint.read(tmp_path) is None
+
+
+def test_a_gradient_that_is_no_number_reaches_neither_weights_nor_checkpoint(tmp_path: Path) -> None:
+    class Broken(Line):
+        def losses(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+            made = self.net(batch)
+            return {"loss": (made * 0).clamp(min=0).sqrt().sum() + 1}  # 1, its gradient 0 · ∞
+
+    task = Broken()
+    before = [value.detach().clone() for value in task.net.parameters()]
+    with pytest.raises(ModelError, match="the gradient's norm of step 1 is nan"):
+        fit(task, RECIPE, tmp_path)
+    assert all(torch.equal(*pair) for pair in zip(before, task.net.parameters(), strict=True))
+    assert checkpoint.read(tmp_path) is None
+
+
+def test_what_a_kill_leaves_of_a_checkpoint_is_overwritten(tmp_path: Path) -> None:
+    fit(Line(), RECIPE, tmp_path, stop=iter([False, True]).__next__)
+    whole = (tmp_path / checkpoint.NAME).read_bytes()
+    script = tmp_path / "write.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import os, signal
+            from pathlib import Path
+            import safetensors.torch
+            from mmagent.training import checkpoint
+
+            def half(tensors, path, metadata):
+                Path(path).write_bytes(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            safetensors.torch.save_file = half
+            checkpoint.write(Path({str(tmp_path)!r}), checkpoint.Checkpoint(1, {{}}, {{}}))
+            """
+        )
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, script], check=False).returncode == -signal.SIGKILL
+    assert (tmp_path / checkpoint.NAME).read_bytes() == whole
+    assert len([path for path in tmp_path.iterdir() if checkpoint.NAME in path.name]) == 2
+    fit(Line(), RECIPE, tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if checkpoint.NAME in path.name] == [checkpoint.NAME]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 0), ("keep_every", 0), ("sample_every", 0), ("accumulate", 0), ("warmup", -1), ("rate", -1.0),
+     ("rate", float("nan")), ("clip", 0.0), ("average", 1.0), ("decay", -0.1), ("betas", (0.9, 1.0))],
+)  # fmt: skip
+def test_a_recipe_out_of_bounds_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}[\w.]* is "):
+        Recipe(**{"steps": 10, name: value})  # type: ignore[arg-type]  # any field
+
+
+def test_all_that_is_out_of_bounds_is_told_at_once() -> None:
+    with pytest.raises(ValueError, match="steps is 0, not 1 or more; rate is -1, not a number above 0"):
+        Recipe(steps=0, rate=-1)
 
 
 @pytest.mark.slow

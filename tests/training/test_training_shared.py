@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from mmagent.errors import ModelError
-from mmagent.training import log
+from mmagent.training import checkpoint, log
 from mmagent.training.loop import Recipe, fit
 from mmagent.training.processes import Processes
 
@@ -24,17 +24,18 @@ N_SAMPLES = 12
 
 
 class Rows:
-    """Samples of unlike lengths, `n_batches` to a step of 12; some have no term `rare`."""
+    """Samples of unlike lengths, `n_batches` to a step of 12; some have no term `rare`, and most steps no `seldom`, so
+    that its module has no gradient in them."""
 
-    terms: Mapping[str, float] = {"each": 1.0, "rare": 0.5}
+    terms: Mapping[str, float] = {"each": 1.0, "rare": 0.5, "seldom": 1.0}
 
     def __init__(self, n_batches: int) -> None:
         torch.manual_seed(0)
-        self.net, self.n_batches = nn.Linear(3, 2), n_batches
+        self.net, self.seldom, self.n_batches = nn.Linear(3, 2), nn.Linear(2, 1), n_batches
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
-        return {"net": self.net}
+        return {"net": self.net, "seldom": self.seldom}
 
     def at(self, number: int, seed: int) -> list[torch.Tensor]:
         step, part = divmod(number, self.n_batches)
@@ -43,12 +44,18 @@ class Rows:
         return [torch.randn(1 + at % 5, 3, generator=torch.Generator().manual_seed(at)) for at in numbers]
 
     def counts(self, batch: list[torch.Tensor]) -> dict[str, int]:
-        return {"each": sum(map(len, batch)), "rare": len([rows for rows in batch if len(rows) == 5])}
+        rare = [rows for rows in batch if len(rows) == 5]
+        return {"each": sum(map(len, batch)), "rare": len(rare), "seldom": len(self._large(batch))}
+
+    def _large(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [rows for rows in batch if rows[0, 0] > 1.9]
 
     def losses(self, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         made = [self.net(rows) for rows in batch]  # [T_b, 2]
         rare = [rows.square().mean() for rows in made if len(rows) == 5]
         found = {"each": torch.cat([rows.square().sum(dim=1) for rows in made]).mean()}
+        if large := self._large(batch):
+            found["seldom"] = torch.stack([self.seldom(rows[0, :2]).square().sum() for rows in large]).mean()
         return found | ({"rare": torch.stack(rare).mean()} if rare else {})
 
     def sample(self, folder: Path, step: int) -> None: ...
@@ -87,7 +94,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
             accelerator, rows = Accelerator(cpu=True), Rows(4)
             assert accelerator.num_processes == 2
             fit(rows, recipe(4), Path({str(tmp_path / "two")!r}), accelerator=accelerator)
-            torch.save(rows.net.weight.detach(), {str(tmp_path)!r} + f"/{{accelerator.process_index}}.pt")
+            both = torch.cat([rows.net.weight.detach().flatten(), rows.seldom.weight.detach().flatten()])
+            torch.save(both, {str(tmp_path)!r} + f"/{{accelerator.process_index}}.pt")
             torch.distributed.destroy_process_group()
             """
         )
@@ -106,7 +114,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     assert losses_of(tmp_path / "two") == pytest.approx(losses_of(tmp_path / "one"), rel=1e-5)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert torch.equal(first, second)
-    torch.testing.assert_close(first, one.net.weight, rtol=1e-5, atol=1e-7)
+    both = torch.cat([one.net.weight.detach().flatten(), one.seldom.weight.detach().flatten()])
+    torch.testing.assert_close(first, both, rtol=1e-5, atol=1e-7)
 
 
 def test_a_step_that_processes_cannot_share_is_refused() -> None:
@@ -132,6 +141,19 @@ def test_every_schedule_rises_first_and_ends_where_it_should(schedule: str, last
     assert plan.rate_at(100) == pytest.approx(2.0 * last)
     halfway = {"cosine": 0.505, "linear": 0.505, "constant": 1.0}[schedule]
     assert plan.rate_at(55) == pytest.approx(2.0 * halfway)
+
+
+def test_the_precision_is_chosen_for_the_device_and_kept_where_a_run_goes_on(tmp_path: Path) -> None:
+    chosen = recipe(1).on("cpu")
+    assert (recipe(1).precision, chosen.precision) == ("auto", "fp32")
+    assert recipe(1).on("cuda", {"precision": "bf16"}).precision == "bf16"
+    assert recipe(1).on("cuda", {}).precision == "fp32"  # a run from before it was told
+    fit(Rows(1), recipe(1, precision="bf16"), tmp_path, stop=iter([False, True]).__next__)
+    assert fit(Rows(1), recipe(1), tmp_path) == 40
+    kept = checkpoint.read(tmp_path)
+    assert kept is not None and kept.recipe["precision"] == "bf16"
+    with pytest.raises(ModelError, match="whose precision is another"):
+        fit(Rows(1), recipe(1, precision="fp32"), tmp_path)
 
 
 def test_computing_in_bfloat16_moves_the_losses_a_little(tmp_path: Path) -> None:
