@@ -91,31 +91,34 @@ def joined(lessons: Sequence[Lesson]) -> Lesson:
     return Lesson(pieces, tuple(supervised), tuple(spans), 0, first.place, tuple(branches))
 
 
-def exchanged(lessons: Sequence[Lesson]) -> list[Lesson]:
-    """The lessons with their media of each modality passed on to the next; where there are none, with what spans ask
-    for passed on. Empty where there is nothing to exchange."""
-    media = {piece.modality: list[Seen]() for lesson in lessons for piece in lesson.pieces if isinstance(piece, Seen)}
-    for lesson in lessons:
-        for piece in lesson.pieces:
-            if isinstance(piece, Seen):
-                media[piece.modality].append(piece)
-    if media:
-        rest = {modality: iter([*seen[1:], seen[0]]) for modality, seen in media.items()}
-        return [
-            replace(
-                lesson,
-                pieces=tuple(next(rest[one.modality]) if isinstance(one, Seen) else one for one in lesson.pieces),
-            )
-            for lesson in lessons
-        ]
-    spans = iter(passed_on([span for lesson in lessons for span in lesson.spans]))
-    found = [replace(lesson, spans=tuple(next(spans) for _ in lesson.spans)) for lesson in lessons]
-    return found if any(lesson.spans for lesson in lessons) else []
+def with_media_of_others(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """The lessons with their media of each modality passed on to the next; empty where no two could be exchanged."""
+    seen = [piece for lesson in lessons for piece in lesson.pieces if isinstance(piece, Seen)]
+    media = {name: [piece for piece in seen if piece.modality == name] for name in {piece.modality for piece in seen}}
+    if all(len(found) < 2 for found in media.values()):
+        return []
+    rest = {modality: iter([*found[1:], found[0]]) for modality, found in media.items()}
+    return [
+        replace(
+            lesson, pieces=tuple(next(rest[one.modality]) if isinstance(one, Seen) else one for one in lesson.pieces)
+        )
+        for lesson in lessons
+    ]
+
+
+def with_wishes_of_others(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """The lessons with what spans of each modality ask for passed on; empty where no two could be exchanged."""
+    asked = passed_on([span for lesson in lessons for span in lesson.spans])
+    rest = iter(asked)
+    return [replace(lesson, spans=tuple(next(rest) for _ in lesson.spans)) for lesson in lessons] if asked else []
 
 
 def passed_on(asked: Sequence[Asked]) -> list[Asked]:
-    """The spans, each asking for what the one before it of its modality asks for, the first for what the last does."""
+    """The spans, each asking for what the one before it of its modality asks for, the first for what the last does;
+    empty where there are no two of a modality."""
     last = {one.modality: one for one in asked}
+    if len(last) == len(asked):
+        return []
     found = []
     for one in asked:
         before, last[one.modality] = last[one.modality], one

@@ -106,9 +106,9 @@ class Making:
         for modality, maker in self._makers.items():
             captions = [one.caption for one in asked if one.modality == modality]
             if captions and self._distance:
-                maker.targets.pack(captions)
                 if self._null:
                     maker.targets.null()
+                maker.targets.pack(captions)
 
     def losses(self, states: Mapping[str, Tensor], asked: Sequence[Asked]) -> dict[str, Tensor]:
         """The terms for the states `[S, k, D]` of the spans asked, by modality in order. Draws from torch's generator."""

@@ -6,7 +6,7 @@ by length, cut into batches, and these are shuffled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
 
@@ -54,16 +54,41 @@ class Order(Generic[T]):
     def _made(self, window: int) -> list[list[T]]:
         """The window's batches, of which the sizes differ by one where some of its records are bad."""
         n_places = self._n * self.size
-        items = [item for place in range(window * n_places, (window + 1) * n_places) for item in self._record(place)]
-        if len(items) < self._n:
-            raise IntakeError(f"of {n_places} records {n_places - len(items)} are bad; see what was reported of them")
-        items.sort(key=self._length)
-        ends = [len(items) * (at + 1) // self._n for at in range(self._n)]
+        found = self._cut(range(window * n_places, (window + 1) * n_places), self._n)
+        n_items = sum(map(len, found))
+        if n_items < self._n:
+            raise IntakeError(f"of {n_places} records {n_places - n_items} are bad; see what was reported of them")
+        return found
+
+    def places(self, n_batches: int) -> list[int]:
+        """Where in the endless mix each record of the first so many batches comes for the first time."""
+        found: dict[tuple[int, int], int] = {}
+        n_windows = -(-n_batches // self._n)  # a batch has records out of the whole window
+        for place in range(n_windows * self._n * self.size):
+            found.setdefault(self._where(place), place)
+            if len(found) == sum(self.mix.lengths):
+                break
+        return list(found.values())
+
+    def each(self, places: Sequence[int]) -> Iterator[list[T]]:
+        """Batches of what is made of the records at these places, those of a window together."""
+        for begin in range(0, len(places), self._n * self.size):
+            some = places[begin : begin + self._n * self.size]
+            yield from self._cut(some, -(-len(some) // self.size))
+
+    def _cut(self, places: Sequence[int], n: int) -> list[list[T]]:
+        """What is made of the records at these places, by length, in `n` batches."""
+        items = sorted((item for place in places for item in self._record(place)), key=self._length)
+        ends = [len(items) * (at + 1) // n for at in range(n)]
         return [items[begin:end] for begin, end in zip([0, *ends], ends)]
+
+    def _where(self, place: int) -> tuple[int, int]:
+        """The source, and the record's number in it, at a place of the endless mix."""
+        return self.mix.at(*divmod(place, self.mix.size))
 
     def _record(self, place: int) -> list[T]:
         """What is made of the record at a place of the endless mix, or nothing."""
-        which, index = self.mix.at(*divmod(place, self.mix.size))
+        which, index = self._where(place)
         try:
             record = self.mix.sources[which][index]
             with told(record.place):

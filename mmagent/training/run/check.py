@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,7 +36,11 @@ MISSED = 0.1
 
 @dataclass(frozen=True)
 class Found:
-    """What a check has found; `faults` are why the run cannot work."""
+    """What a check has found; `faults` are why the run cannot work.
+
+    `seconds` of a step and `hours` of all steps are those of one process, `packing` the hours before them in which what
+    is frozen is made, loading left out. `memory` is the most bytes that this process held, with a batch of the run's size.
+    """
 
     joints: tuple[str, ...] = ()
     trained: Mapping[str, int] | None = None
@@ -46,6 +50,7 @@ class Found:
     exchanged: float = math.nan
     seconds: float = math.nan
     hours: float = math.nan
+    packing: float = math.nan
     memory: int = 0
     faults: tuple[str, ...] = ()
 
@@ -72,7 +77,8 @@ class Found:
             lines.append(f"with media or targets exchanged: loss {self.exchanged:.4g}")
         if not math.isnan(self.hours):
             lines.append(
-                f"a step: {self.seconds:.3g} s; the run: {self.hours:.3g} h; memory: {self.memory / 1e6:,.0f} MB"
+                f"a step: {self.seconds:.3g} s; the run: {self.hours:.3g} h on one process, after {self.packing:.3g} h to "
+                f"make what is frozen; memory: {self.memory / 1e6:,.0f} MB"
             )
         return [*lines, *(f"cannot work: {fault}" for fault in self.faults)]
 
@@ -83,15 +89,30 @@ def check(spec: RunSpec, beside: Path, *, report: log.Report | None = None, regi
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             room = open_room(spec, beside, folder, stack, registry=registry, most=SAMPLES)
-            room.course.pack(0)
-            batch = room.course.at(0, 0)
+            few, many, packing = _samples(spec, room)
         except MMAgentError as error:
             return Found(faults=(str(error),))
-        found = Found(tuple(joints(room.parts)), room.parted.trained, room.parted.frozen)
+        found = Found(tuple(joints(room.parts)), room.parted.trained, room.parted.frozen, packing=packing)
         try:
-            return _by_heart(spec, room, batch, folder, found, report)
+            found = _by_heart(spec, room, room.course.given(few), folder, found, report)
+            return _measured(spec, room, room.course.given(many), folder, found)
         except MMAgentError as error:
             return replace(found, faults=(str(error),))
+
+
+def _samples(spec: RunSpec, room: Room) -> tuple[list[Any], list[Any], float]:
+    """Samples to learn by heart, a batch of the run's size, and the hours that it takes to make what is frozen."""
+    course = room.course
+    few = list(course.order.at(0))
+    course.pack(few)  # loads encoders, generators and the LLM
+    begun = time.perf_counter()
+    n = max(2, -(-spec.batch // course.order.size))
+    more = [sample for number in range(1, n) for sample in course.order.at(number)]
+    course.pack(more)
+    seconds = (time.perf_counter() - begun) / len(more)
+    n_drawn = spec.recipe.steps * spec.recipe.accumulate * spec.batch
+    n_records = len(course.order.places(-(-n_drawn // course.order.size)))
+    return few, (few + more)[: spec.batch], seconds * n_records / 3600
 
 
 class _ByHeart:
@@ -119,40 +140,55 @@ class _ByHeart:
 
 
 def _by_heart(spec: RunSpec, room: Room, batch: Any, folder: Path, found: Found, report: log.Report | None) -> Found:
-    recipe = Recipe(
-        STEPS, rate=max(spec.recipe.rate, 1e-3), warmup=5, decay=0.0, average=0.0, schedule="constant",
-        keep_every=STEPS + 1, sample_every=STEPS + 1, precision=spec.recipe.precision,
-    )  # fmt: skip
     before = _losses(room, batch)
-    begun = time.perf_counter()
-    fit(_ByHeart(room, batch), recipe, folder / "by-heart", report=report)
-    seconds = (time.perf_counter() - begun) / STEPS / room.school.batch  # of a sample
+    fit(_ByHeart(room, batch), _recipe(spec, STEPS), folder / "by-heart", report=report)
     after = _losses(room, batch)
-    other = room.course.exchanged(batch)
-    exchanged = None if other is None else _losses(room, other)
-    step = seconds * spec.batch * spec.recipe.accumulate
+    other, mind = room.course.exchanged(batch) or (None, ())
+    exchanged = {} if other is None else _losses(room, other)
     return replace(
-        found, before=_sum(before), after=_sum(after), exchanged=math.nan if exchanged is None else _sum(exchanged),
-        seconds=step, hours=step * spec.recipe.steps / 3600, memory=_memory(room),
-        faults=tuple(_faults(room.school.batch, before, after, exchanged, spec.stage.kind)),
+        found, before=_sum(before), after=_sum(after), exchanged=_sum(exchanged) if exchanged else math.nan,
+        faults=tuple(_faults(room.school.batch, before, after, exchanged, mind, spec.stage.kind)),
     )  # fmt: skip
 
 
-def _faults(n_samples: int, before: Terms, after: Terms, exchanged: Terms | None, kind: str) -> Iterator[str]:
-    """What the losses say against the run: of the samples at first, at last, and with media or targets exchanged."""
+def _measured(spec: RunSpec, room: Room, batch: Any, folder: Path, found: Found) -> Found:
+    """The same with what a step takes, of which the first two warm up."""
+    ticks = list[float]()
+
+    def tick() -> bool:
+        ticks.append(time.perf_counter())
+        return False
+
+    fit(_ByHeart(room, batch), _recipe(spec, 3), folder / "measured", stop=tick)
+    step = (ticks[2] - ticks[1]) * spec.recipe.accumulate
+    return replace(found, seconds=step, hours=step * spec.recipe.steps / 3600, memory=_memory(room))
+
+
+def _recipe(spec: RunSpec, steps: int) -> Recipe:
+    return Recipe(
+        steps, rate=max(spec.recipe.rate, 1e-3), warmup=5, decay=0.0, average=0.0, schedule="constant",
+        keep_every=steps + 1, sample_every=steps + 1, precision=spec.recipe.precision,
+    )  # fmt: skip
+
+
+def _faults(
+    n_samples: int, before: Terms, after: Terms, exchanged: Terms, mind: Collection[str], kind: str
+) -> Iterator[str]:
+    """What the losses say against the run: of the samples at first, at last, and with media or targets exchanged, which
+    the terms `mind`."""
     if not _sum(after) < LEARNT.get(kind, 0.5) * _sum(before):
         yield (
             f"{n_samples} samples are not learnt by heart in {STEPS} steps: the loss goes from {_sum(before):.4g} to "
             f"{_sum(after):.4g}; look at the data, raise recipe.rate, or train more parts"
         )
         return
-    other = exchanged or {}
-    # A term that no exchange can move, or that has not been learnt well yet, tells nothing.
-    told = [name for name, value in other.items() if value != after[name] < 0.5 * before[name]]
-    if told and not any(other[name] - after[name] > MISSED * (before[name] - after[name]) for name in told):
+    # A term that has not been learnt well yet tells nothing.
+    told = [name for name in exchanged if name in mind and after[name] < 0.5 * before[name]]
+    if told and not any(exchanged[name] - after[name] > MISSED * (before[name] - after[name]) for name in told):
         yield (
-            f"with media or targets exchanged the loss is {_sum(other):.4g}, with their own {_sum(after):.4g}: what "
-            "is learnt does not depend on them; the words tell it already, or all samples have the same answer"
+            f"with media or targets exchanged the loss is {_sum(exchanged):.4g}, with their own {_sum(after):.4g}: what "
+            "is learnt does not depend on them; the words tell it already, all samples have the same answer, or their "
+            "encoder makes the same of all media"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,26 +17,34 @@ if TYPE_CHECKING:
     from mmagent.model.parts import Parts
     from mmagent.registry import Registry
     from mmagent.training.run.spec import RunSpec
+    from mmagent.training.shards import Features
     from mmagent.training.stages import Parted, School
     from mmagent.training.stages.spec import StageCourse
 
 
 @dataclass(frozen=True)
 class Room:
-    """A run that is ready: what it trains (`parted`), on what (`school`), how (`course`)."""
+    """A run that is ready: what it trains (`parted`), on what (`school`), how (`course`), in how many batches."""
 
     parts: Parts
     parted: Parted
     school: School
     course: StageCourse
+    features: Mapping[str, Features]
+    n_batches: int
 
     def pack(self, report: Callable[[int, int], None] = lambda done, of: None) -> None:
-        """Have everything frozen that an epoch needs made and kept: features, targets, states."""
-        n_batches = -(-self.school.mix.size // self.school.batch)
-        for number in range(n_batches):
-            self.course.pack(number)
-            report(number + 1, n_batches)
+        """Have everything frozen that the run needs made and brought to the disk: features, targets, states."""
+        order = self.course.order
+        places = order.places(self.n_batches)
+        of = -(-len(places) // order.size)
+        for done, items in enumerate(order.each(places), 1):
+            if items:  # else all are bad
+                self.course.pack(items)
+            report(done, of)
         self.course.flush()
+        for kept in self.features.values():
+            kept.flush()
 
 
 def open_room(
@@ -50,14 +58,13 @@ def open_room(
     from mmagent.model import ports, saved
     from mmagent.model.prompt import Prompter
     from mmagent.model.spec import read_spec
-    from mmagent.model.zoo import place
     from mmagent.training.lessons import Teacher
     from mmagent.training.making import Maker
     from mmagent.training.order import WINDOW
     from mmagent.training.shards import Features
     from mmagent.training.stages import School
 
-    folder = place(beside / spec.model if (beside / spec.model / "model.yaml").is_file() else spec.model)
+    folder = model_folder(spec, beside)
     model = read_spec(folder)
     parts = saved.load(folder, features=ports.features(model, registry), conditions=ports.conditions(model, registry))
     where = device or chosen_device(spec.device)
@@ -95,10 +102,18 @@ def open_room(
     bad = BadRecords(spec.bad, out / "bad.jsonl")
     batch = spec.batch if most is None else min(most, mix.size)
     window = WINDOW if most is None else 1  # a look at some records is to be at any, not at those of one length
-    school = School(parts, mix, teacher, maker, keep, batch, bad, part, window)
+    precision = spec.recipe.on(where).precision
+    school = School(parts, mix, teacher, maker, keep, batch, bad, part, window, precision)
     course = spec.stage.course(school)
     stack.callback(course.close)
-    return Room(parts, parted, school, course)
+    return Room(parts, parted, school, course, features, spec.recipe.steps * spec.recipe.accumulate)
+
+
+def model_folder(spec: RunSpec, beside: Path) -> Path:
+    """Where the model that a run starts from is: beside the run file, or wherever its name leads."""
+    from mmagent.model.zoo import place
+
+    return place(beside / spec.model if (beside / spec.model / "model.yaml").is_file() else spec.model)
 
 
 def chosen_device(wanted: str) -> str:

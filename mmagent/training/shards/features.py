@@ -73,7 +73,7 @@ class Features:
         }
         self.folder = Path(folder) / f"{self.card.short}-{digest_of(made)[:16]}"
         self._packed = Packed(self.folder, made, part=part, every=every)
-        self._marks = _Marks(self.folder, part)
+        self._marks = _Marks(self.folder, part, every)
         self._instance: Instance | None = None
         self._lock = threading.Lock()
 
@@ -203,8 +203,8 @@ class _Alone:
 class _Marks:
     """The keys of media by where they are, in a file that only grows; a line cut short is left out."""
 
-    def __init__(self, folder: Path, part: str) -> None:
-        self._path = folder / f"{part}.marks"
+    def __init__(self, folder: Path, part: str, every: int) -> None:
+        self._path, self._every = folder / f"{part}.marks", every
         self._known: dict[str, str] = {}
         self._new: list[str] = []
         for path in sorted(folder.glob("*.marks")):
@@ -223,6 +223,8 @@ class _Marks:
             return
         self._known[_short(mark)] = key
         self._new.append(json.dumps([_short(mark), key]))
+        if len(self._new) >= self._every:
+            self.flush()
 
     def flush(self) -> None:
         new, self._new = self._new, []

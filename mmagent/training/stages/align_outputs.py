@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,15 +104,17 @@ class KeptCourse:
         return {"parts": self.parts}
 
     def at(self, number: int, seed: int) -> _Kept:
-        lessons = self.order.at(number)
-        found = self.kept.of(lessons)
+        return self.given(self.order.at(number))
+
+    def given(self, samples: Sequence[Lesson]) -> _Kept:
+        found = self.kept.of(samples)
         base, device = self.parts.rows.table.base, self.parts.device
 
         def joined(name: str) -> torch.Tensor:
             return torch.cat([_tensor(arrays[name]) for arrays in found if name in arrays]).to(device)
 
-        ids = [lesson.id_at(at) - base for lesson in lessons for at in lesson.supervised]
-        asked = [span for lesson in lessons for span in lesson.spans]
+        ids = [lesson.id_at(at) - base for lesson in samples for at in lesson.supervised]
+        asked = [span for lesson in samples for span in lesson.spans]
         modalities = dict.fromkeys(span.modality for span in asked)
         spans = {name: joined(f"spans.{name}") for name in modalities}
         return _Kept(joined("states"), joined("rest"), torch.tensor(ids, device=device), spans, asked)
@@ -127,13 +129,14 @@ class KeptCourse:
     def sample(self, folder: Path, step: int) -> None:
         """Nothing: a model that is saved can be asked."""
 
-    def pack(self, number: int) -> None:
-        lessons = self.order.at(number)
-        self.kept.of(lessons)
-        self.making.pack([span for lesson in lessons for span in lesson.spans])
+    def pack(self, samples: Sequence[Lesson]) -> None:
+        self.kept.of(samples)
+        self.making.pack([span for lesson in samples for span in lesson.spans])
 
-    def exchanged(self, batch: _Kept) -> _Kept:
-        return replace(batch, asked=passed_on(batch.asked))
+    def exchanged(self, batch: _Kept) -> tuple[_Kept, Collection[str]] | None:
+        """What spans ask for, of which signs know nothing."""
+        asked = passed_on(batch.asked)
+        return (replace(batch, asked=asked), self.terms.keys() - {"signs"}) if asked else None
 
     def flush(self) -> None:
         self.kept.flush()

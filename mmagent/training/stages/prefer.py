@@ -46,25 +46,33 @@ class Prefer(Stage):
 
     def course(self, school: School) -> PreferCourse:
         order = school.ordered(school.teacher.pair, lambda pair: max(lesson.length for lesson in pair))
-        return PreferCourse(school.parts, order, self.beta, school.folder, school.part)
+        return PreferCourse(school.parts, order, self.beta, school.folder, school.part, school.precision)
 
 
 @dataclass
 class PreferCourse:
-    """The term `preference`; `accuracy` and `margin` are told. The parts are those to start from when it is made."""
+    """The term `preference`; `accuracy` and `margin` are told. The parts are those to start from when it is made.
+
+    Both sides of a margin are read in the `precision` of the loop: else it would begin at what rounding makes of it.
+    """
 
     parts: Parts
     order: Order[Pair]
     beta: float
     folder: Path
     part: str = "0"
+    precision: str = "fp32"
     terms: Mapping[str, float] = field(default_factory=lambda: {"preference": 1.0})
 
     def __post_init__(self) -> None:
         # Rows out make logits too, so that the digest of what states depend on is not enough.
         rows = blake3(self.parts.rows.out.detach().float().cpu().numpy().tobytes()).hexdigest()
         made = {"reference": frozen_digest(self.parts), "rows": rows}
-        self._packed = Packed(self.folder / f"reference-{made['reference'][:16]}-{rows[:16]}", made, part=self.part)
+        name = f"reference-{made['reference'][:16]}-{rows[:16]}"
+        if self.precision != "fp32":
+            made["precision"] = self.precision
+            name += f"-{self.precision}"
+        self._packed = Packed(self.folder / name, made, part=self.part)
         self._start = {name: value.detach().clone() for name, value in self._trained().items()}
 
     @property
@@ -84,8 +92,11 @@ class PreferCourse:
     def sample(self, folder: Path, step: int) -> None:
         """Nothing: a model that is saved can be asked."""
 
-    def pack(self, number: int) -> None:
-        self._reference(self.order.at(number))
+    def pack(self, samples: Sequence[Pair]) -> None:
+        self._reference(samples)
+
+    def given(self, samples: Sequence[Pair]) -> Sequence[Pair]:
+        return samples
 
     def exchanged(self, batch: Sequence[Pair]) -> None:
         """Which of two replies is preferred says nothing of what the model looks at."""
@@ -111,11 +122,11 @@ class PreferCourse:
     def _began(self, pair: Pair) -> Kept:
         """One pair alone, so that it does not depend on its neighbours in a batch."""
         now = {name: value.detach().clone() for name, value in self._trained().items()}
-        was = self.parts.training
+        was, device = self.parts.training, self.parts.device.type
         self._put(self._start)
         self.parts.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=self.precision == "bf16"):
                 said = self._said([pair])[0]
         finally:
             self._put(now)

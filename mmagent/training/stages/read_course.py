@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mmagent.training import losses
-from mmagent.training.lessons import Lesson, exchanged
+from mmagent.training.lessons import Lesson, with_media_of_others, with_wishes_of_others
 from mmagent.training.reading import read
 
 if TYPE_CHECKING:
@@ -58,18 +58,25 @@ class ReadCourse:
     def sample(self, folder: Path, step: int) -> None:
         """Nothing: a model that is saved can be asked."""
 
-    def pack(self, number: int) -> None:
-        lessons = self.order.at(number)  # makes their features
+    def pack(self, samples: Sequence[Lesson]) -> None:
+        """Their features were made with the lessons themselves."""
         if self.begun is not None:
-            self.begun.pack(lessons)
+            self.begun.pack(samples)
         if self.making is not None:
-            self.making.pack([span for lesson in lessons for span in lesson.spans])
+            self.making.pack([span for lesson in samples for span in lesson.spans])
 
-    def exchanged(self, batch: Sequence[Lesson]) -> list[Lesson] | None:
-        return exchanged(batch) or None
+    def given(self, samples: Sequence[Lesson]) -> Sequence[Lesson]:
+        return samples
+
+    def exchanged(self, batch: Sequence[Lesson]) -> tuple[list[Lesson], Collection[str]] | None:
+        """Media, which every term should mind; without any, what spans ask for, of which words and signs know nothing."""
+        if found := with_media_of_others(batch):
+            return found, self.terms
+        if found := with_wishes_of_others(batch):
+            return found, self.terms.keys() - {"words", "signs"}
+        return None
 
     def flush(self) -> None:
-        """Features and targets are kept by those who made them."""
         if self.begun is not None:
             self.begun.flush()
 

@@ -25,7 +25,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class School:
     """`folder` is where frozen states are kept, in files of this `part`; `batch` is the records of a batch, `window`
-    the batches among which records are sorted by length, and `maker` gives a modality's generator."""
+    the batches among which records are sorted by length, `maker` gives a modality's generator, and `precision` is what
+    the loop computes in."""
 
     parts: Parts
     mix: Mix
@@ -36,6 +37,7 @@ class School:
     bad: BadRecords | None = None
     part: str = "0"
     window: int = WINDOW
+    precision: str = "fp32"
 
     def lessons(self, *, words: bool, signs: bool, media: bool = False) -> Order[Lesson]:
         """The records' lessons, with words and signal ids supervised, or one of them; records without any are bad,

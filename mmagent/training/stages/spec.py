@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,7 @@ from mmagent.training.task import Course
 
 if TYPE_CHECKING:
     from mmagent.model.parts import Parts
+    from mmagent.training.order import Order
     from mmagent.training.stages.parted import Parted
     from mmagent.training.stages.school import School
 
@@ -19,13 +21,23 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class StageCourse(Course, Protocol):
-    """A course whose frozen things can be made before the loop begins."""
+    """A course whose frozen things can be made before the loop begins; `order` is that of its samples."""
 
-    def pack(self, number: int) -> None:
-        """Have made and kept whatever frozen the batch of that number needs."""
+    @property
+    def order(self) -> Order[Any]:
+        """Which samples make which batch."""
+        ...
 
-    def exchanged(self, batch: Any) -> Any:
-        """The batch with media or targets of its samples exchanged among them; None where there is nothing to exchange."""
+    def pack(self, samples: Sequence[Any]) -> None:
+        """Have made and kept whatever frozen these samples need."""
+
+    def given(self, samples: Sequence[Any]) -> Any:
+        """The batch that these samples make."""
+        ...
+
+    def exchanged(self, batch: Any) -> tuple[Any, Collection[str]] | None:
+        """The batch with media or targets of its samples exchanged among them, and the terms that should mind; None
+        where there is nothing to exchange."""
         ...
 
     def flush(self) -> None:
