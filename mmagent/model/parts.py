@@ -96,11 +96,14 @@ class Parts(nn.Module):
         for name, kind in given.items():
             with _drawn(seed, f"inputs.{name}"):
                 d_in = width(features[name], f"inputs.{name}")
-                if isinstance(kind, GatedCrossAttentionSpec):
-                    n_layers, d_layer = backbone.layers
-                    inputs[name] = make(kind, d_in, d_layer, n_layers=n_layers)
-                else:
-                    inputs[name] = make(kind, d_in, d_model)
+                try:
+                    if isinstance(kind, GatedCrossAttentionSpec):
+                        n_layers, d_layer = backbone.layers
+                        inputs[name] = make(kind, d_in, d_layer, n_layers=n_layers)
+                    else:
+                        inputs[name] = make(kind, d_in, d_model)
+                except ModelError as error:
+                    raise ModelError(f"inputs.{name}: {error}") from None
         for name, mapper in asked.items():
             _fits(name, mapper, spec.outputs[name].k, conditions[name])
             with _drawn(seed, f"outputs.{name}"):
@@ -123,6 +126,11 @@ class Parts(nn.Module):
     def device(self) -> torch.device:
         """Where everything lies: with the backbone."""
         return self.backbone.in_rows.device
+
+    @property
+    def context(self) -> int:
+        """How many positions a prompt and its reply take at most: the spec's, or fewer where the LLM has not as many."""
+        return min(self.spec.context, self.backbone.learnt_positions or self.spec.context)
 
     # -- what goes into the backbone and comes out of it
 

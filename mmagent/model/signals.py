@@ -101,7 +101,10 @@ class SignalRows(nn.Module):
         table.check(backbone)
         self.backbone, self.table = backbone, table
         self.reads = {number: tuple(ids) for number, ids in (reads or {}).items()}
-        self.of_into = nn.ParameterDict({row.modality: _rows(backbone.in_rows, row, self.reads, seed) for row in table})
+        stretch = _stretch(backbone)
+        self.of_into = nn.ParameterDict(
+            {row.modality: _rows(backbone.in_rows, row, self.reads, seed, stretch) for row in table}
+        )
         self.of_out = nn.ParameterDict({row.modality: _rows(backbone.out_rows, row, self.reads, seed) for row in table})
 
     @property
@@ -137,15 +140,25 @@ class SignalRows(nn.Module):
 
     def logits(self, frozen: Tensor, hidden: Tensor) -> Tensor:
         """The logits `[..., V + n]`, float32, over tokens and signals, from the backbone's own `[..., V]` and its states `[..., D]`."""
-        return torch.cat([frozen.float(), hidden.float() @ self.out.T], dim=-1)
+        return torch.cat([frozen.float(), self.backbone.bend(hidden.float() @ self.out.T)], dim=-1)
 
 
 def _joined(rows: nn.ParameterDict, like: Tensor) -> Tensor:
     return torch.cat(list(rows.values())) if rows else like[:0].detach().float()
 
 
-def _rows(matrix: Tensor, row: SignalIds, reads: Mapping[int, Sequence[int]], seed: int) -> nn.Parameter:
-    """Starting rows: the mean of the words that an id is read as, and a tenth of the matrix's spread on top.
+def _stretch(backbone: Backbone) -> float:
+    """How much longer embeddings are than the rows that they are made of: some models scale them."""
+    rows = backbone.in_rows[:64].detach().float()
+    made = backbone.embed(torch.arange(len(rows), device=rows.device)).detach().float()
+    return float(made.norm() / rows.norm())
+
+
+def _rows(
+    matrix: Tensor, row: SignalIds, reads: Mapping[int, Sequence[int]], seed: int, stretch: float = 1.0
+) -> nn.Parameter:
+    """Starting rows: the mean of the words that an id is read as, and a tenth of the matrix's spread on top, `stretch`
+    times as long.
 
     Rows that start at one point (the mean of all rows, say) get the same gradients and stay alike. What is drawn
     for a modality does not depend on which others there are.
@@ -157,4 +170,4 @@ def _rows(matrix: Tensor, row: SignalIds, reads: Mapping[int, Sequence[int]], se
     ]
     generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{row.modality}".encode()))
     noise = torch.randn(len(means), matrix.shape[1], generator=generator).to(matrix.device)
-    return nn.Parameter(torch.stack(means) + 0.1 * matrix.std(dim=0) * noise)  # [1 + k, E]
+    return nn.Parameter(stretch * (torch.stack(means) + 0.1 * matrix.std(dim=0) * noise))  # [1 + k, E]

@@ -57,7 +57,7 @@ class Speaker:
         )
         self._said = frozenset(name for name, output in spec.outputs.items() if output.caption == "said")
         echoes = self._said - self.learnt
-        self.prompter = Prompter(tokens, self.table, spec.system, spec.context, echoes, self._length)
+        self.prompter = Prompter(tokens, self.table, spec.system, parts.context, echoes, self._length)
         self._beginnings: dict[tuple[Piece, ...], Prefix] = {}
         self._lock = threading.Lock()
         borrowed = {

@@ -138,7 +138,7 @@ class ModelSpec(Part):
     """A whole model, as its folder's `model.yaml` gives it.
 
     `system` opens every conversation that has no system message of its own. A prompt and its reply take
-    `context` tokens at most. `plain` are requests answered in words alone; they are more probable than any
+    `context` tokens at most, fewer where the LLM has learnt fewer positions. `plain` are requests answered in words alone; they are more probable than any
     other by `prior` nats, and a clause asks for media on its own where that is more probable by `margin` nats.
     """
 
@@ -207,7 +207,7 @@ def read_any(folder: Path) -> ModelSpec | ChatModelSpec:
         )
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); a model's folder holds a model.yaml") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
         raise ModelError("\n  ".join([f"{path} does not describe a model:", *faults(error)])) from None

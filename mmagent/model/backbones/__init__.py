@@ -71,6 +71,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def learnt_positions(self) -> int | None:
+        """How many positions it can read and speak, where it has learnt each of them; None where it counts on."""
+        ...
+
+    @property
     def layers(self) -> tuple[int, int]:
         """How many layers something may stand between (`Beside`), and the width of the states that enter them.
         ModelError where nothing may."""
@@ -78,6 +83,10 @@ class Backbone(Protocol):
 
     def embed(self, ids: Tensor) -> Tensor:
         """The embeddings `[..., E]` of token ids `[...]`."""
+        ...
+
+    def bend(self, products: Tensor) -> Tensor:
+        """The logits that the model would make of products of its states with rows."""
         ...
 
     def cache(self) -> Any:

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from mmagent.errors import ModelError
 from mmagent.model.backbones import States, weights
+from mmagent.model.backbones.bend import bend
 from mmagent.model.backbones.inside import Inside
 from mmagent.model.tokens import Tokens
 
@@ -51,8 +52,14 @@ class CausalBackbone:
         self._in, self._out = model.get_input_embeddings(), model.get_output_embeddings()
         if self._out is None:
             raise ModelError(f"{type(model).__name__} makes no logits over tokens; load a causal language model")
-        self._positions = "position_ids" in inspect.signature(model.forward).parameters
+        takes = inspect.signature(model.forward).parameters
+        if "past_key_values" not in takes:
+            raise ModelError(
+                f"{type(model).__name__} remembers what it reads as a state, and padding would enter it; load a transformer"
+            )
+        self._positions = "position_ids" in takes
         check_ids(self.tokens, model)
+        self.learnt_positions = learnt_positions(model)
         self._layers = _layers(model)
         self._inside = Inside(self._out, self._layers)
 
@@ -84,6 +91,17 @@ class CausalBackbone:
     def embed(self, ids: Tensor) -> Tensor:
         embedded: Tensor = self._in(ids)
         return embedded  # [..., E]
+
+    def bend(self, products: Tensor) -> Tensor:
+        return self._bend(products)
+
+    @functools.cached_property
+    def _bend(self) -> Callable[[Tensor], Tensor]:
+        with torch.no_grad():
+            mask = torch.ones(1, 1, dtype=torch.long, device=self.in_rows.device)
+            one = self.embed(torch.zeros(1, 1, dtype=torch.long, device=mask.device))
+            found = self._pass(one, mask, lambda states: states, None)
+            return bend(self.model, self._out(found.hidden)[0, 0].float(), found.logits[0, 0].float())
 
     def cache(self) -> Any:
         from transformers import DynamicCache
@@ -187,8 +205,20 @@ def check_ids(tokens: Tokens, model: Any) -> None:
         )
 
 
+def learnt_positions(model: Any) -> int | None:
+    """How many positions a model has learnt an embedding of each; None where it has none such."""
+    told = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    tables = [part for part in model.modules() if isinstance(part, nn.Embedding)]
+    # Some tables begin with rows that stand for no position.
+    sizes = {
+        len(part.weight) - getattr(part, "offset", 0) for part in tables if part is not model.get_input_embeddings()
+    }
+    return told if told in sizes else None
+
+
 def _layers(model: Any) -> list[nn.Module]:
-    """A model's layers: its first list of as many modules as its configuration tells; families name it each their own."""
+    """A model's layers: the decoder's first list of as many modules as its configuration tells; families name it each
+    their own."""
     n_layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
+    lists = (part for part in model.get_decoder().modules() if isinstance(part, nn.ModuleList))
     return next((list(part) for part in lists if len(part) == n_layers), [])

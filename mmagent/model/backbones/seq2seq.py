@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mmagent.errors import ModelError
 from mmagent.model.backbones import States, weights
-from mmagent.model.backbones.causal import check_ids
+from mmagent.model.backbones.causal import check_ids, learnt_positions
 from mmagent.model.backbones.inside import Inside
 from mmagent.model.tokens import Tokens
 
@@ -60,6 +60,7 @@ class Seq2SeqBackbone:
         self._in, self._out = model.get_input_embeddings(), model.get_output_embeddings()
         self._after, self._start = _after(tokenizer), _start(model)
         check_ids(self.tokens, model)
+        self.learnt_positions = learnt_positions(model)
         self._inside = Inside(self._out)
 
     @classmethod
@@ -83,11 +84,17 @@ class Seq2SeqBackbone:
 
     @property
     def layers(self) -> tuple[int, int]:
-        raise ModelError(f"nothing stands between the layers of an encoder–decoder ({type(self.model).__name__})")
+        raise ModelError(
+            f"nothing stands between the layers of an encoder–decoder ({type(self.model).__name__}); name a projector "
+            "that is not gated-cross-attention"
+        )
 
     def embed(self, ids: Tensor) -> Tensor:
         embedded: Tensor = self._in(ids)
         return embedded  # [..., E]
+
+    def bend(self, products: Tensor) -> Tensor:
+        return products  # these families scale what the head takes, which the states are
 
     def cache(self) -> Any:
         return _Read()
