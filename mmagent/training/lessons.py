@@ -137,7 +137,8 @@ class _Spoken:
 class Teacher:
     """Makes lessons of records for one model. `features` are what its encoders gave, by modality; `length` tells how
     many positions a piece takes; a lesson of more than `context` is refused. With `apart`, every reply of a record is
-    learnt as if nothing had been said before it, behind the media of the record's first request."""
+    learnt as if nothing had been said before it, behind the media of the record's first request. `single` is true of
+    LLMs that read a prompt as a whole: what stands behind the first reply that is learnt would not be read as in use."""
 
     def __init__(
         self,
@@ -147,8 +148,9 @@ class Teacher:
         length: Callable[[Piece], int],
         context: int,
         apart: bool = False,
+        single: bool = False,
     ) -> None:
-        self._prompter, self._table, self._features = prompter, table, features
+        self._prompter, self._table, self._features, self._single = prompter, table, features, single
         self._length, self._context, self._apart = length, context, apart
 
     def lesson(self, record: Record) -> Lesson:
@@ -183,6 +185,10 @@ class Teacher:
     def _lesson(
         self, turns: Sequence[Turn], place: str, segment: Callable[[Part], Segment | Seen] | None = None
     ) -> Lesson:
+        if self._single and sum(any(turn.targets) for turn in turns) > 1:
+            raise ConversationError(
+                "an encoder–decoder learns one reply of a record; make a record of each, or target the last alone"
+            )
         spoken = [_Spoken(turn.role, [*map(segment or self._segment, turn.parts)]) for turn in turns]
         found = self._prompter.lesson(spoken, [turn.targets for turn in turns])
         asked = [part for turn in turns for part in turn.parts if isinstance(part, Made)]

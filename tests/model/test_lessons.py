@@ -17,6 +17,8 @@ from mmagent.model.pieces import Piece, Seen
 from mmagent.model.prompt import Lesson, Prompter
 from mmagent.model.signals import SignalTable
 from mmagent.model.tokens import Tokens
+from mmagent.training.data.record import Record, Turn, Words
+from mmagent.training.lessons import Teacher
 
 Make = Callable[..., Any]
 KINDS = ["chatml", "llama3", "mistral", "none"]
@@ -163,3 +165,16 @@ def test_states_go_to_the_media_of_their_modality_that_have_nothing_yet() -> Non
         talk.with_seen("image", [first, second, first])
     with pytest.raises(ConversationError, match="1 encodings were given for 0 audio"):
         talk.with_seen("audio", [first])
+
+
+def test_an_llm_that_reads_a_prompt_as_a_whole_learns_one_reply_of_it(tokens_of: dict[str, Tokens]) -> None:
+    ask = prompter(tokens_of["chatml"])
+    teacher = Teacher(ask, SignalTable(400, {}), {}, lambda piece: 1, 512, single=True)
+    asked, told = Turn("user", (Words("who?"),)), Turn("assistant", (Words("the cat", target=True),))
+    unlearnt = Turn("assistant", (Words("a dog"),))
+    assert teacher.lesson(Record("instruction", (asked, unlearnt, asked, told))).supervised
+    with pytest.raises(ConversationError, match="learns one reply of a record"):
+        teacher.lesson(Record("instruction", (asked, told, asked, told)))
+    assert Teacher(ask, SignalTable(400, {}), {}, lambda piece: 1, 512).lesson(
+        Record("instruction", (asked, told, asked, told))
+    )

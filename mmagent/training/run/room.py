@@ -92,13 +92,21 @@ def open_room(
         name for name in model.outputs if f"signals.{name}" in parted.promised or parts.has_learnt(f"signals.{name}")
     }
     echoes = {name for name, output in model.outputs.items() if output.caption == "said"} - learnt
-    prompter = Prompter(parts.backbone.tokens, parts.rows.table, model.system, model.context, echoes, parts.n_positions)
+    prompter = Prompter(parts.backbone.tokens, parts.rows.table, model.system, parts.context, echoes, parts.n_positions)
     sources = [reader.open(beside, spec.recipe.seed) for reader in spec.data]
     weights = [reader.weight for reader in spec.data]
     if None in weights and any(weights):
         raise ModelError("some data sources have a weight and others none; give all of them one, or none")
     mix = Mix(sources, None if None in weights else [w or 0 for w in weights], size=spec.size, seed=spec.recipe.seed)
-    teacher = Teacher(prompter, parts.rows.table, features, parts.n_positions, model.context, spec.apart)
+    teacher = Teacher(
+        prompter,
+        parts.rows.table,
+        features,
+        parts.n_positions,
+        parts.context,
+        spec.apart,
+        parts.backbone.model.config.is_encoder_decoder,
+    )
     bad = BadRecords(spec.bad, out / "bad.jsonl")
     batch = spec.batch if most is None else min(most, mix.size)
     window = WINDOW if most is None else 1  # a look at some records is to be at any, not at those of one length
