@@ -2,15 +2,19 @@
 
 The network is that of the published definition (Tan & Le 2019, arXiv:1905.11946, in its lite form: no squeeze
 and excitation, ReLU6, stem and head unscaled). Parameters bear the names under which the weights were saved.
-Shapes: B pictures, H × W pixels, L = 49 places of a 7 × 7 grid, D = 1280 features.
+Shapes: B pictures, H × W pixels, L places of a G × G grid, D features; 49 of a 7 × 7 grid and 1280 unless told else.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from mmagent import Constraint, Embedding, Image, MissingExtra, Tool
+from mmagent import Card, Constraint, Embedding, Image, MissingExtra, Tool
+from mmagent.errors import CardError
 from mmagent.fetch import fetch, weights
+from mmagent.tool import Scalar
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +31,12 @@ BLOCKS = (
     (4, 5, 2, 6, 112, 192),
     (1, 3, 1, 6, 192, 320),
 )
+LAYERS = tuple(
+    (stride, n_out)
+    for stride, (repeats, *_, n_out) in zip((2, 4, 8, 16, 16, 32, 32), BLOCKS, strict=True)
+    for _ in range(repeats)
+)
+"""Of each block, how many pixels lie between neighbouring places of the square, and the features of a place."""
 
 Grid = Annotated[Embedding, Constraint(tokens=49, width=1280, space=SPACE)]
 
@@ -43,7 +53,27 @@ class ImageFeatures(
 
     `whole` squeezes all of the picture into the encoder's square, `centre` takes the middle 7/8 of the largest
     square in it, as the network's published scores do.
+
+    `side` is that square's in pixels, a multiple of 32. `layer`: -1 the network's result, n what leaves the n-th of its
+    16 blocks, each place scaled to a root mean square of 1, since no block ends in a norm. What small drawings show is
+    told best by the middle: at their own size, 8 blocks keep colours apart that the last mixes.
     """
+
+    def __init__(self, side: int = SIDE, layer: int = -1) -> None:
+        if side < 32 or side % 32:
+            raise CardError(f"image-features reads squares of a multiple of 32 pixels, not {side}")
+        if layer not in (-1, *range(1, len(LAYERS) + 1)):
+            raise CardError(f"image-features has layers 1 to {len(LAYERS)}, and -1 for its result, not {layer}")
+        self.side, self.layer = side, layer
+        self.stride, self.width = LAYERS[layer - 1] if layer > 0 else (32, 1280)
+        self.space = SPACE if (side, layer) == (SIDE, -1) else f"{SPACE}.{side}.{layer}"
+
+    @classmethod
+    def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+        made = cast("ImageFeatures", cls.make(settings))
+        told = {"tokens": (made.side // made.stride) ** 2, "width": made.width, "space": made.space}
+        (port,) = cls.card.outputs
+        return replace(cls.card, outputs=(replace(port, constraints={**port.constraints, **told}),))
 
     def load(self) -> None:
         try:
@@ -62,25 +92,27 @@ class ImageFeatures(
         del self._network, self._torch
 
     def run(self, image: Image, view: Literal["whole", "centre"] = "whole") -> Grid:
-        pixels = self._torch.from_numpy(_square(image, view))  # [H, W, 3]
+        pixels = self._torch.from_numpy(_square(image, view, self.side))  # [H, W, 3]
         batch = pixels.permute(2, 0, 1)[None].sub(127.0).div(128.0)  # [1, 3, H, W]
         with self._torch.inference_mode():
-            grid = self._network(batch)  # [1, D, 7, 7]
-        return Embedding(grid[0].flatten(1).T.numpy(), SPACE)  # [L, D]
+            grid = self._network(batch, self.layer)  # [1, D, G, G]
+            if self.layer > 0:
+                grid = grid * grid.square().mean(dim=1, keepdim=True).add(1e-6).rsqrt()
+        return Embedding(grid[0].flatten(1).T.numpy(), self.space)  # [L, D]
 
 
-def _square(image: Image, view: str) -> Any:
-    """The view of the picture that the network sees, float32 `[224, 224, 3]` in 0 … 255."""
+def _square(image: Image, view: str, side: int = SIDE) -> Any:
+    """The view of the picture that the network sees, float32 `[side, side, 3]` in 0 … 255."""
     import numpy as np
     from PIL import Image as pil
 
     picture = image.pil("RGB")
     box = None
     if view == "centre":
-        side = min(picture.size) * SIDE / (SIDE + 32)
-        left, top = (picture.width - side) / 2, (picture.height - side) / 2
-        box = (left, top, left + side, top + side)
-    squeezed = picture.resize((SIDE, SIDE), pil.Resampling.BICUBIC, box=box)
+        shown = min(picture.size) * SIDE / (SIDE + 32)
+        left, top = (picture.width - shown) / 2, (picture.height - shown) / 2
+        box = (left, top, left + shown, top + shown)
+    squeezed = picture.resize((side, side), pil.Resampling.BICUBIC, box=box)
     return np.asarray(squeezed, dtype=np.float32)
 
 
@@ -132,8 +164,10 @@ def _network() -> torch.nn.Module:
             ))  # fmt: skip
             self._conv_head, self._bn1 = Conv(320, 1280, 1), norm(1280)
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor, layer: int = -1) -> Tensor:
             x = nn.functional.relu6(self._bn0(self._conv_stem(x)))  # [B, 32, 112, 112]
+            if layer > 0:
+                return cast("Tensor", self._blocks[:layer](x))
             x = self._blocks(x)  # [B, 320, 7, 7]
             return nn.functional.relu6(self._bn1(self._conv_head(x)))  # [B, D, 7, 7]
 

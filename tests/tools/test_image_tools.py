@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmagent import Embedding, Image, Text
+from mmagent.errors import CardError
 from mmagent.registry import registry
 
 Load = Callable[[str], Any]
@@ -64,6 +65,47 @@ def test_there_is_a_name_for_each_of_the_thousand_classes() -> None:
 def test_the_encoders_port_says_its_tokens_width_and_space() -> None:
     (port,) = registry.card("image-features.v1").outputs
     assert port.constraints == {"tokens": 49, "width": 1280, "space": "efficientnet-lite0.grid"}
+
+
+def test_the_port_follows_the_side_and_the_layer() -> None:
+    kind = registry.find("image-features")
+
+    def port(**settings: int) -> Any:
+        return kind.card_for(kind.card.check_settings(settings)).outputs[0].constraints
+
+    assert port() == port(side=224, layer=-1) == registry.card("image-features.v1").outputs[0].constraints
+    assert port(side=64, layer=8) == {"tokens": 16, "width": 80, "space": "efficientnet-lite0.grid.64.8"}
+    assert (port(layer=1)["tokens"], port(layer=16)["width"]) == (112**2, 320)
+    for wrong in ({"side": 100}, {"side": 0}, {"layer": 0}, {"layer": 17}):
+        with pytest.raises(CardError, match=r"image-features (reads|has)"):
+            port(**wrong)
+
+
+@pytest.mark.parametrize("layer", [1, 3, 5, 8, 11, 15, 16])
+def test_a_layer_has_the_grid_that_the_port_tells(layer: int) -> None:
+    torch = pytest.importorskip("torch")
+    tools = module("image_features")
+    with torch.inference_mode():
+        made = tools._network().eval()(torch.zeros(1, 3, 64, 64), layer)
+    stride, width = tools.LAYERS[layer - 1]
+    assert made.shape == (1, width, 64 // stride, 64 // stride)
+
+
+@pytest.mark.weights
+def test_a_middle_layer_tells_colours_at_their_place() -> None:
+    kind = registry.find("image-features")
+    encode = kind.make({"side": 64, "layer": 8})
+    encode.load()
+    pixels = np.full((64, 64, 3), 240, "uint8")
+    empty = encode.run(Image(pixels))
+    np.testing.assert_allclose(np.square(empty.array).mean(axis=1), 1, rtol=1e-3)
+    pixels[40:60, 4:24] = (255, 0, 0)
+    red = encode.run(Image(pixels))
+    pixels[40:60, 4:24] = (0, 0, 255)
+    blue = encode.run(Image(pixels))
+    assert red.describe() == {"tokens": 16, "width": 80, "space": "efficientnet-lite0.grid.64.8"}
+    for one, other in ((red, empty), (blue, red)):
+        assert divmod(int(np.abs(one.array - other.array).mean(axis=1).argmax()), 4) in ((2, 0), (2, 1), (3, 0), (3, 1))
 
 
 @pytest.mark.weights
