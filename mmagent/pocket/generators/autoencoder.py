@@ -7,7 +7,8 @@ what a diffusion model leaves undone. Shapes: B pictures, H × W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,20 @@ from typing import TYPE_CHECKING, Any
 from mmagent.pocket.world import scenes, splits, videos
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 BATCH = 16
+CROWD = 6
+"""Scenes that a crowd is made of."""
 NOISE = 0.1
 """Standard deviation of the noise, as a share of the latents' own."""
 
 
 class AutoencoderTask:
-    """Trains an AutoencoderKL on scenes and on frames of videos."""
+    """Trains an AutoencoderKL on scenes, on frames of videos, and on crowds, which are fuller of what is hard to draw."""
 
     def __init__(self, batch: int = BATCH) -> None:
         self.vae = autoencoder()
@@ -34,8 +40,8 @@ class AutoencoderTask:
         return {"vae": self.vae}
 
     def batch(self, seed: int) -> torch.Tensor:
-        """Pictures in [-1, 1], `[B, 3, 64, 64]`, two thirds scenes, one third frames."""
-        return pictures(seed, self._batch)
+        """Pictures in [-1, 1], `[B, 3, 64, 64]`: half of them crowds, a quarter scenes, a quarter frames."""
+        return crowds_and_others(seed, self._batch)
 
     def losses(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
         import torch
@@ -70,7 +76,7 @@ def autoencoder() -> Any:
     import torch
     from diffusers import AutoencoderKL
 
-    channels = (16, 32, 64)
+    channels = (32, 64, 96)
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=channels, layers_per_block=1, latent_channels=4, norm_num_groups=8, sample_size=64,
@@ -81,19 +87,44 @@ def autoencoder() -> Any:
 
 def pictures(seed: int, n: int, *, tested: bool = False) -> torch.Tensor:
     """Pictures of the world in [-1, 1], `[n, 3, 64, 64]`, a third of them frames of videos."""
+    random = Random(seed)  # noqa: S311  # chance, not secrets
+    allowed = splits.tested if tested else splits.trained
+    return _pixels([_frame(random, allowed) if number % 3 == 2 else _scene(random, allowed) for number in range(n)])
+
+
+def crowds_and_others(seed: int, n: int) -> torch.Tensor:
+    """Pictures to learn from, in [-1, 1], `[n, 3, 64, 64]`."""
+    random = Random(seed)  # noqa: S311  # chance, not secrets
+    kinds = _crowd, _scene, _crowd, _frame
+    return _pixels([kinds[number % len(kinds)](random, splits.trained) for number in range(n)])
+
+
+Allowed = Callable[[Iterable[splits.Combination]], bool]
+
+
+def _scene(random: Random, allowed: Allowed) -> Array:
+    return scenes.render(scenes.draw(random, allowed=allowed))
+
+
+def _frame(random: Random, allowed: Allowed) -> Array:
+    return scenes.render(videos.frame(videos.draw(random, allowed), random.randrange(videos.N_FRAMES)))
+
+
+def _crowd(random: Random, allowed: Allowed) -> Array:
+    """Many things of any size on one background, over each other too."""
+    drawn = [scenes.draw(random, allowed=allowed)]
+    while len(drawn) < CROWD:
+        more = scenes.draw(random, "single", allowed)
+        if more.background == drawn[0].background:
+            drawn.append(more)
+    return scenes.render(replace(drawn[0], placed=tuple(item for scene in drawn for item in scene.placed)))
+
+
+def _pixels(drawn: Sequence[Array]) -> torch.Tensor:
     import numpy as np
     import torch
 
-    random = Random(seed)  # noqa: S311  # chance, not secrets
-    allowed = splits.tested if tested else splits.trained
-    arrays = []
-    for number in range(n):
-        if number % 3 == 2:
-            frames = videos.draw(random, allowed)
-            arrays.append(scenes.render(videos.frame(frames, random.randrange(videos.N_FRAMES))))
-        else:
-            arrays.append(scenes.render(scenes.draw(random, allowed=allowed)))
-    stacked = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+    stacked = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
     return stacked.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 

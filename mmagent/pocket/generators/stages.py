@@ -178,11 +178,16 @@ def load_clips(name: str, out: Path) -> Any:
 
 
 STAGES: Mapping[str, Stage] = {
-    "autoencoder": Stage(_autoencoder, "vae", Recipe(steps=12_000, rate=2e-3, average=0.998, keep_every=500), _scale),
+    "autoencoder": Stage(
+        _autoencoder,
+        "vae",
+        Recipe(steps=10_000, rate=1.5e-3, average=0.998, keep_every=250, precision="bf16"),
+        _scale,
+    ),
     "pictures-1": Stage(
         _pictures(None),
         "unet",
-        Recipe(steps=2_000, rate=1e-3, average=0.998, keep_every=200, sample_every=500, schedule="constant"),
+        Recipe(steps=6_000, average=0.999, keep_every=250, sample_every=1000, schedule="constant", precision="bf16"),
     ),
     "pictures-2": Stage(
         _pictures("pictures-1"),
