@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from mmagent.training.run.spec import RunSpec
+
+PACKING = timedelta(days=7)
+"""How long processes wait for the first one, which makes all that is frozen; a launcher ends them if it dies."""
 
 
 @click.command("train", short_help="Train a model's parts as a run file says.")
@@ -54,17 +58,21 @@ def command(
     from mmagent.training.run.train import train
 
     accelerator = _accelerator(spec)
-    first = accelerator is None or accelerator.is_main_process
+    first, n_bad = accelerator is None or accelerator.is_main_process, list[int]()
     with ExitStack() as stack:
         bars = Bars(stack) if first else None
         made = train(
             spec, run.parent, out, resume=resume, minutes=math.inf if minutes is None else minutes,
-            report=bars.steps if bars else None, packing=bars.packing if bars else _unseen, accelerator=accelerator,
+            report=bars.steps if bars else None, packing=bars.packing if bars else _unseen, skipping=n_bad.append,
+            accelerator=accelerator,
         )  # fmt: skip
     if first:
         if as_json:
-            write_json({"model": str(made) if made else None, "run": str(out)})
-        elif made is None:
+            write_json({"model": str(made) if made else None, "run": str(out), "skipped": sum(n_bad)})
+            return
+        if n_bad:
+            say(f"{sum(n_bad)} records could not be used; {out / 'bad.jsonl'} tells why")
+        if made is None:
             say(f"stopped before its last step; go on with: mmagent train {run} --out {out} --resume")
         else:
             click.echo(made)
@@ -74,11 +82,12 @@ def _accelerator(spec: RunSpec) -> Accelerator | None:
     """One of several processes, where a launcher has started this one as such."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
-    from accelerate import Accelerator
+    from accelerate import Accelerator, InitProcessGroupKwargs
 
     from mmagent.training.run.room import chosen_device
 
-    return Accelerator(cpu=chosen_device(spec.device) == "cpu")
+    patient = InitProcessGroupKwargs(timeout=PACKING)
+    return Accelerator(cpu=chosen_device(spec.device) == "cpu", kwargs_handlers=[patient])
 
 
 def _check(spec: RunSpec, beside: Path, as_json: bool) -> int:

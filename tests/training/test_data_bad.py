@@ -29,6 +29,16 @@ def test_skipped_ones_are_counted_and_the_report_is_bounded(tmp_path: Path) -> N
     assert len(lines) == 3 and "counted alone" in lines[2]["reason"]
 
 
+def test_what_was_told_is_not_told_again(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    for _ in range(2):  # epochs; then another run
+        bad = BadRecords("skip", path, lines=2)
+        for line in (0, 1, 0, 2, 3, 1, 0):
+            bad.met(BadRecord(f"a.jsonl:{line}", "no words"))
+        assert bad.count == 4
+    assert len(path.read_text().splitlines()) == 3
+
+
 def test_without_a_report_they_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "mmagent.training"):
         BadRecords("skip").met(BadRecord("a.jsonl:3", "no words"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 from safetensors.numpy import load_file
 
 from mmagent.cli.app import main
+from mmagent.errors import MissingExtra
 from mmagent.training import checkpoint, log
 
 Model = Callable[..., Path]
@@ -71,7 +74,7 @@ def test_a_run_that_can_work_is_told_so(run: Callable[..., Path], kind: str, fil
     assert found["works"] and found["after"] < found["before"]
     assert found["joints"][0].startswith("image in: embedding(tokens=4, width=7, space=small.quarters) → mlp → embed")
     assert sum(found["trained"].values()) > 0 and found["frozen"]["backbone"] > 0
-    assert found["hours"] > 0 and found["memory"] > 1e6
+    assert found["hours"] > 0 and found["packing"] >= 0 and found["memory"] > 1e6
     if kind != "prefer":
         assert found["exchanged"] > 2 * found["after"]
 
@@ -85,6 +88,13 @@ def test_answers_that_do_not_depend_on_the_picture_are_found_out(run: Callable[.
     assert result.exit_code == 1
     assert "cannot work: with media or targets exchanged the loss is" in result.stdout
     assert "trained: inputs.image, 1,312 parameters" in result.stdout
+
+
+def test_an_encoder_that_sees_the_same_in_everything_is_found_out(run: Callable[..., Path], model_of: Model) -> None:
+    blind = model_of(inputs={"image": {"encoder": "small-wall", "projector": {"kind": "mlp"}}})
+    # One question for each answer: the words tell them apart, the pictures do not.
+    result = mmagent("train", run("instruct", "both", model=str(blind)), "--check", "--set", "recipe.rate=0.03")
+    assert result.exit_code == 1 and "their encoder makes the same of all media" in result.stdout, result.stdout
 
 
 def test_what_cannot_work_is_refused_with_its_reason(run: Callable[..., Path], model_of: Model) -> None:
@@ -104,6 +114,88 @@ def test_a_run_file_that_is_none_is_told_in_full(run: Callable[..., Path]) -> No
     assert "recipe.stepz" in result.stderr and "stage" in result.stderr
     assert "write it like recipe.steps=100" in mmagent("train", run(), "--out", "x", "--set", "batch").stderr
     assert mmagent("train", run()).exit_code == 2
+    bounds = mmagent("train", run(), "--out", "x", "--set", "recipe.accumulate=0", "--set", "recipe.rate=-1").stderr
+    assert "accumulate is 0, not 1 or more; rate is -1" in bounds
+
+
+def test_a_change_that_has_no_place_is_told(run: Callable[..., Path], tmp_path: Path) -> None:
+    for change, why in (
+        ("recipe.rate=[", "changes nothing: while parsing"),
+        ("data.1.path=x", "'1' is none of the numbers 0 … 0 of a list"),
+        ("batch.size=3", "batch holds 4"),
+    ):
+        result = mmagent("train", run(), "--out", tmp_path / "out", "--set", change)
+        assert result.exit_code == 5 and why in result.stderr, result.output
+    result = mmagent("train", run(), "--check", "--set", "data.0.path=nowhere.jsonl")
+    assert result.exit_code == 1 and "nowhere.jsonl" in result.stdout
+
+
+def test_a_run_goes_on_with_the_data_and_the_model_that_it_had(
+    run: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    own, out = data / "own.jsonl", tmp_path / "out"
+    whole = (data / "seen.jsonl").read_text()
+    own.write_text(whole)
+    file = run(file="own")
+    spec = Path(yaml.safe_load(file.read_text())["model"]) / "model.yaml"
+
+    def resumed() -> str:
+        return mmagent("train", file, "--out", out, "--resume", "--minutes", 0).stderr
+
+    assert mmagent("train", file, "--out", out, "--minutes", 0).exit_code == 0
+    assert "go on with" in resumed()
+    own.write_text(whole.replace("It is red", "It is RED"))
+    assert "whose content of data.0 is another" in resumed()
+    own.write_text(whole)
+    told = spec.read_text()
+    spec.write_text(told.replace("Be brief.", "Be long."))
+    assert "whose model's content is another" in resumed()
+    spec.write_text(told)
+    assert "go on with" in resumed()
+    kept = json.loads((out / "run.json").read_text())  # what it told at first
+    (out / "run.json").write_text(
+        json.dumps({key: kept[key] for key in kept if "content" not in key and key != "apart"})
+    )
+    assert "go on with" in resumed()
+
+
+def test_bad_records_are_told_once_and_counted(run: Callable[..., Path], data: Path, tmp_path: Path) -> None:
+    lines = (data / "seen.jsonl").read_text().splitlines()
+    (data / "some.jsonl").write_text("\n".join([*lines[:6], "{}", lines[7]]) + "\n")
+    file, out = run(file="some", bad="skip"), tmp_path / "out"
+    for more in ([], ["--resume"]):
+        done = mmagent("train", file, "--out", out, "--minutes", 0.0 if not more else 9, *more)
+        assert done.exit_code == 0 and "1 records could not be used" in done.stderr, done.stderr
+    assert len((out / "bad.jsonl").read_text().splitlines()) == 1  # not in each of 20 epochs
+
+
+def test_a_model_is_saved_before_its_plot_is_drawn(
+    run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(folder: Path) -> None:
+        raise MissingExtra("matplotlib", "train", "a training run")
+
+    monkeypatch.setattr(log, "plot", missing)
+    result = mmagent("train", run(), "--out", tmp_path / "out", "--set", "recipe.steps=2")
+    assert result.exit_code != 0 and (tmp_path / "out" / "model" / "trained.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_command_that_was_killed_goes_on_bit_for_bit(run: Callable[..., Path], tmp_path: Path) -> None:
+    file = run("instruct", "both", recipe={"steps": 60, "rate": 0.01, "warmup": 2, "keep_every": 2})
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    train = [sys.executable, "-m", "mmagent", "train", str(file), "--out"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*train, str(killed)], env=env, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (killed / checkpoint.NAME).exists():
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL and not (killed / "model").exists()
+    for folder, more in ((killed, ["--resume"]), (whole, [])):
+        subprocess.run([*train, str(folder), *more], env=env, check=True, capture_output=True)
+    name = Path("model") / "trained.safetensors"
+    one, other = (load_file(folder / name) for folder in (killed, whole))
+    assert one.keys() == other.keys() and all(one[key].tobytes() == other[key].tobytes() for key in one)
 
 
 @pytest.mark.slow

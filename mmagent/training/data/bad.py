@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +43,8 @@ class BadRecords:
     """What happens to bad records: `fatal` raises the first, `skip` counts them and writes a line of each.
 
     Lines are JSON with `place` and `reason`, appended to the file `report`, the last of them saying that more are
-    only counted; without a report they are logged as warnings of `mmagent.training`.
+    only counted; without a report they are logged as warnings of `mmagent.training`. A record that is met again, in
+    another epoch or by another run with this report, is not told again.
     """
 
     def __init__(
@@ -52,16 +53,25 @@ class BadRecords:
         if then not in ("fatal", "skip"):
             raise IntakeError(f"bad records are 'fatal' or to 'skip', not {then!r}")
         self.then, self.report, self.lines = then, None if report is None else Path(report), lines
-        self.count = 0
+        self._met = set[str]()
+        self._told = _places(self.report)
+
+    @property
+    def count(self) -> int:
+        """How many records were met that are bad."""
+        return len(self._met)
 
     def met(self, bad: BadRecord) -> None:
         """Take note of a bad record, or raise it."""
         if self.then == "fatal":
             raise bad
-        self.count += 1
-        if self.count <= self.lines:
+        self._met.add(bad.place)
+        if bad.place in self._told:
+            return
+        self._told.add(bad.place)
+        if len(self._told) <= self.lines:
             self._tell({"place": bad.place, "reason": bad.reason})
-        elif self.count == self.lines + 1:
+        elif len(self._told) == self.lines + 1:
             self._tell({"place": "", "reason": f"more than {self.lines} bad records; the others are counted alone"})
 
     def _tell(self, line: dict[str, str]) -> None:
@@ -71,3 +81,12 @@ class BadRecords:
         self.report.parent.mkdir(parents=True, exist_ok=True)
         with self.report.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _places(report: Path | None) -> set[str]:
+    """The places that a report tells of already; a line that a kill cut short tells of none."""
+    found = set[str]()
+    for line in report.read_text("utf-8").splitlines() if report is not None and report.exists() else ():
+        with suppress(ValueError):
+            found.add(json.loads(line)["place"])
+    return found

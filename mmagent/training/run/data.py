@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from glob import glob
 from pathlib import Path
 from typing import Annotated, Literal
 
+from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field
 
 from mmagent.training import data as readers
 from mmagent.training.data import Facts, Source, Worded
+
+LARGE = 2**28
+"""Bytes from which on a file is told by its size and time: reading shards would take as long as an epoch."""
+STATE = "state.json"
 
 
 class Reader(BaseModel, ABC):
@@ -23,6 +29,16 @@ class Reader(BaseModel, ABC):
     @abstractmethod
     def open(self, beside: Path, seed: int) -> Source:
         """The source, its paths relative to the folder `beside`; IntakeError if it is not there."""
+
+    def digest(self, beside: Path) -> str:
+        """What changes when files that it names do (hex): of large ones size and time, of others what is in them. Of
+        folders only the state of a Hugging Face data set counts: media may be many, and go by files of their own."""
+        hasher = blake3()
+        for name, value in self:
+            for pattern in (value if isinstance(value, tuple) else (value,)) if name not in ("kind", "name") else ():
+                for path in _all(beside, (pattern,)) if isinstance(pattern, str) and pattern else ():
+                    hasher.update(f"{_stamp(path / STATE if path.is_dir() else path)}\0".encode())
+        return hasher.hexdigest()
 
 
 class Jsonl(Reader):
@@ -99,6 +115,41 @@ class Vqa(_Facts):
         return readers.VqaV2(*paths, image=self.image, name=self.name)
 
 
+class Cc3m(_Facts):
+    """CC3M, or any set that img2dataset packed, in tar shards."""
+
+    kind: Literal["cc3m"]
+    paths: tuple[str, ...]
+    template: str = "caption"
+
+    def facts(self, beside: Path) -> Facts:
+        return readers.cc3m(_all(beside, self.paths), name=self.name or "cc3m")
+
+
+class AudioCaps(_Facts):
+    """AudioCaps' table of captions, with a folder of sounds."""
+
+    kind: Literal["audiocaps"]
+    path: str
+    folder: str
+    template: str = "caption"
+
+    def facts(self, beside: Path) -> Facts:
+        return readers.audiocaps(beside / self.path, beside / self.folder, name=self.name)
+
+
+class WebVid(_Facts):
+    """WebVid's table of captions, with a folder of videos."""
+
+    kind: Literal["webvid"]
+    path: str
+    folder: str
+    template: str = "caption"
+
+    def facts(self, beside: Path) -> Facts:
+        return readers.webvid(beside / self.path, beside / self.folder, name=self.name)
+
+
 class Csv(_Facts):
     """A table with a folder: `media` are (modality, path with columns as holes) by name, `text` columns by name."""
 
@@ -136,9 +187,20 @@ class Hub(_Facts):
         return readers.HubDataset(beside / self.path, self.columns, media=media, name=self.name)
 
 
-ReaderSpec = Annotated[Jsonl | Tars | Llava | Coco | Vqa | Csv | WebDataset | Hub, Field(discriminator="kind")]
+ReaderSpec = Annotated[
+    Jsonl | Tars | Llava | Coco | Vqa | Cc3m | AudioCaps | WebVid | Csv | WebDataset | Hub, Field(discriminator="kind")
+]
 
 
 def _all(beside: Path, patterns: tuple[str, ...]) -> list[Path]:
     """The files of paths, in which `*` stands for anything; one that matches nothing is told when it is opened."""
-    return [path for pattern in patterns for path in (sorted(beside.glob(pattern)) or [beside / pattern])]
+    found = ((pattern, sorted(glob(pattern, root_dir=beside))) for pattern in patterns)  # noqa: PTH207  # Path.glob takes no absolute pattern
+    return [beside / name for pattern, names in found for name in (names or [pattern])]
+
+
+def _stamp(path: Path) -> str:
+    """What tells the content of a file; "" where there is none."""
+    if not path.is_file():
+        return ""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}" if found.st_size > LARGE else blake3().update_mmap(path).hexdigest()

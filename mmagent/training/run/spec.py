@@ -9,7 +9,7 @@ batch: 16
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -65,7 +65,10 @@ def read_run(path: Path, changes: Sequence[str] = ()) -> RunSpec:
         key, sign, value = change.partition("=")
         if not key or not sign:
             raise ModelError(f"{change!r} changes nothing; write it like recipe.steps=100")
-        _set(content, key.split("."), yaml.safe_load(value))
+        try:
+            _set(content, key.split("."), yaml.safe_load(value))
+        except (yaml.YAMLError, LookupError, ValueError) as error:
+            raise ModelError(f"{change!r} changes nothing: {str(error).splitlines()[0]}") from None
     try:
         return RunSpec.model_validate(content)
     except ValidationError as error:
@@ -73,9 +76,17 @@ def read_run(path: Path, changes: Sequence[str] = ()) -> RunSpec:
         raise ModelError("\n  ".join([f"{path} does not describe a run:", *faults])) from None
 
 
-def _set(content: dict[str, Any], keys: Sequence[str], value: object) -> None:
-    for key in keys[:-1]:
-        inner = content.get(key)
-        content[key] = dict(inner) if isinstance(inner, Mapping) else {}
-        content = content[key]
-    content[keys[-1]] = value
+def _set(content: Any, keys: Sequence[str], value: object) -> None:
+    """Put a value in its place: by name in a mapping, by number in a list. LookupError where there is no such place."""
+    *way, last = keys
+    for key in way:
+        content = content[_number(content, key)] if isinstance(content, list) else content.setdefault(key, {})
+        if not isinstance(content, dict | list):
+            raise LookupError(f"{key} holds {content!r}, in which nothing has a name")
+    content[_number(content, last) if isinstance(content, list) else last] = value
+
+
+def _number(content: Sequence[object], key: str) -> int:
+    if not key.isdecimal() or int(key) >= len(content):
+        raise LookupError(f"{key!r} is none of the numbers 0 … {len(content) - 1} of a list")
+    return int(key)
