@@ -36,17 +36,18 @@ def command() -> None:
 @command.command("list")
 @click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False), metavar="[FOLDER]...")
 @click.option("--modality", help="Only models that take in or make this modality.")
-@click.option("--memory", type=Size(), metavar="SIZE", help="Only models that run in this much, such as 2GB.")
+@click.option("--memory", type=Size(), metavar="SIZE", help="Only models known to run in this much, such as 2GB.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(folders: Sequence[str], modality: str | None, memory: int | None, as_json: bool) -> None:
-    """List the shipped models, and those in FOLDERs: what goes in and out, and what they take."""
+    """List the shipped models, and those in FOLDERs: what goes in and out, and what they take here."""
     from mmagent.model import models
 
-    found = [_overview(name) for name in (*models(), *folders)]
+    found = [_overview(name, chat=True) for name in (*models(), *folders)]
     kept = [
         item
         for item in found
-        if (modality is None or modality in _modalities(item)) and (memory is None or item.run <= memory)
+        if (modality is None or modality in _modalities(item))
+        and (memory is None or (item.run is not None and item.run <= memory))
     ]
     if as_json:
         write_json([asdict(item) for item in kept])
@@ -71,25 +72,36 @@ def show(name: str, modality: str | None, memory: int | None, draw: Path | None,
     rows = [
         row
         for row in found.rows
-        if (modality is None or modality in _words(row)) and (memory is None or (row.memory or 0) <= memory)
+        if (modality is None or modality in _words(row))
+        and (memory is None or (row.memory is not None and row.memory <= memory))
     ]
     if as_json:
         write_json({**asdict(found), "rows": [asdict(row) for row in rows]})
         return
     click.echo(printable(f"{found.name}  {found.doc.strip()}".rstrip()))
     table(("part", "what", "from", "to", "size", "parameters", "memory", ""), map(_row, rows))
-    click.echo(f"about {size(found.run)} to run, {size(found.train)} to train all of it")
+    if found.run is None or found.train is None:
+        unknown = ", ".join(row.name for row in found.rows if row.memory is None)
+        click.echo(f"what it takes is not known: nothing tells the size of {unknown}")
+    else:
+        click.echo(f"about {size(found.run)} to run, {size(found.train)} to train all of it")
 
 
-def _overview(name: str) -> Overview:
+def _overview(name: str, chat: bool = False) -> Overview:
+    """The overview of a model; with `chat`, of a chat model too, which has no parts to show."""
     from mmagent.errors import ModelError
-    from mmagent.model import MMLM, load_model
-    from mmagent.model.overview import overview
+    from mmagent.model import MMLM
+    from mmagent.model.overview import of_chat, overview
+    from mmagent.model.spec import ModelSpec, read_any
+    from mmagent.model.zoo import place
 
-    model = load_model(name)
-    if not isinstance(model, MMLM):
-        raise ModelError(f"{model.name} is a chat model: it has no parts of ours to show")
-    return overview(model)
+    folder = place(name)
+    spec = read_any(folder)
+    if isinstance(spec, ModelSpec):
+        return overview(MMLM(spec, folder=folder))
+    if not chat:
+        raise ModelError(f"{spec.name} is a chat model: it has no parts of ours to show")
+    return of_chat(spec)
 
 
 def _draw(found: Overview, path: Path) -> None:
@@ -111,7 +123,7 @@ def _words(row: Row) -> set[str]:
 
 
 def _line(item: Overview) -> tuple[str, ...]:
-    sizes = (size(item.run), size(item.train))
+    sizes = ("-" if count is None else size(count) for count in (item.run, item.train))
     return item.name, _several(item.sees), _several(item.makes), *sizes, item.doc.strip().split("\n")[0]
 
 

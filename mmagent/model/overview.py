@@ -1,25 +1,22 @@
-"""What a model is made of, told without loading it: parts, spaces and sizes, what has been trained, what it takes.
-
-Sizes of the backbone are read off its configuration and the headers of its weights, where those are at hand.
-"""
+"""What a model is made of, told without loading it: parts, spaces and sizes, what has been trained, what it takes."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmagent.card import Card
 from mmagent.errors import MissingExtra, MMAgentError
 from mmagent.model import ports
+from mmagent.model.body import Body
+from mmagent.model.projectors.spec import GatedCrossAttentionSpec
 
 if TYPE_CHECKING:
+    from mmagent.model.chat.spec import ChatModelSpec
     from mmagent.model.mmlm import MMLM
     from mmagent.model.projectors.spec import ProjectorSpec
-    from mmagent.model.spec import BackboneSpec, ToolSpec
+    from mmagent.model.spec import ToolSpec
 
 State = Literal["frozen", "trained", "untrained", "missing"]
 _FLOAT = 4
@@ -45,63 +42,34 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """A model's parts, and the bytes that it takes to run and to train all that can be trained at once, what
-    depends on the batch left out."""
+    depends on the batch left out; None where the size of a part is not known."""
 
     name: str
     doc: str
     sees: tuple[str, ...]
     makes: tuple[str, ...]
     rows: tuple[Row, ...]
-    run: int
-    train: int
+    run: int | None
+    train: int | None
 
 
 def overview(model: MMLM) -> Overview:
     """The parts of a model in the order in which a medium passes them."""
-    body = _Body.of(model.spec.backbone)
+    body = Body.of(model.spec.backbone)
     rows = (*_inputs(model, body), _backbone(model, body), *_beside(model, body), *_outputs(model, body))
-    run = sum(row.memory or 0 for row in rows)
+    sizes = [row.memory for row in rows if row.memory is not None]
+    run = sum(sizes) if len(sizes) == len(rows) else None
     trained = sum(row.parameters or 0 for row in rows if row.state in ("trained", "untrained"))
-    train = run + (_TRAINED - _FLOAT) * trained
+    train = None if run is None else run + (_TRAINED - _FLOAT) * trained
     return Overview(model.name, model.spec.doc, model.sees, model.makes, rows, run, train)
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """What is known of a backbone that is not loaded: its kind, the width of its states, its parameters."""
-
-    kind: str = ""
-    width: int | None = None
-    parameters: int | None = None
-
-    @classmethod
-    def of(cls, spec: BackboneSpec) -> _Body:
-        folder = _folder(spec)
-        if folder is None or not (folder / "config.json").is_file():
-            return cls()
-        fields: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-        width = next((fields[name] for name in ("hidden_size", "n_embd", "d_model") if name in fields), None)
-        sizes = [count for path in folder.glob("*.safetensors") for count in _sizes(path)]
-        return cls(next(iter(fields.get("architectures") or [""])), width, sum(sizes) or None)
+def of_chat(spec: ChatModelSpec) -> Overview:
+    """What a chat model's spec says; it runs elsewhere, has no parts of ours, and its provider is not asked."""
+    return Overview(spec.name, spec.doc, spec.sees or (), spec.makes or (), (), 0, None)
 
 
-def _folder(spec: BackboneSpec) -> Path | None:
-    if spec.weights:
-        from mmagent.fetch import location, missing
-
-        return None if missing([spec.weights]) else location(spec.weights)
-    path = Path(str(spec.path)).expanduser()
-    return path if path.is_dir() else None
-
-
-def _sizes(path: Path) -> Iterator[int]:
-    """The number of values in each tensor of a safetensors file, by its header."""
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return (math.prod(told["shape"]) for name, told in header.items() if name != "__metadata__")
-
-
-def _backbone(model: MMLM, body: _Body) -> Row:
+def _backbone(model: MMLM, body: Body) -> Row:
     spec = model.spec.backbone
     memory = _FLOAT * body.parameters if body.parameters else model.spec.memory or None
     what = str(spec.weights or spec.path)
@@ -109,11 +77,12 @@ def _backbone(model: MMLM, body: _Body) -> Row:
     return Row("backbone", what, "text", "text", size, body.parameters, memory, "frozen")
 
 
-def _beside(model: MMLM, body: _Body) -> Iterator[Row]:
+def _beside(model: MMLM, body: Body) -> Iterator[Row]:
     """LoRA and the signal rows."""
     if model.spec.lora:
         size = f"rank {model.spec.lora.rank} in {', '.join(model.spec.lora.targets)}"
-        yield Row("lora", "peft", "", "", size, None, None, _state(model, "lora"))
+        count = body.lora(model.spec.lora)
+        yield Row("lora", "peft", "", "", size, count, _bytes(count), _state(model, "lora"))
     for name, output in model.spec.outputs.items():
         count = 2 * (1 + output.k) * body.width if body.width else None
         part = f"signals.{name}"
@@ -121,7 +90,7 @@ def _beside(model: MMLM, body: _Body) -> Iterator[Row]:
         yield Row(part, f"{output.k} signals", "text", space, size, count, _bytes(count), _state(model, part))
 
 
-def _inputs(model: MMLM, body: _Body) -> Iterator[Row]:
+def _inputs(model: MMLM, body: Body) -> Iterator[Row]:
     for name, given in model.spec.inputs.items():
         if given.encoder is None or given.projector is None:
             continue
@@ -129,10 +98,10 @@ def _inputs(model: MMLM, body: _Body) -> Iterator[Row]:
         port = ports.encoded(card) if card else None
         space, width = (port.constraints.get("space"), port.constraints.get("width")) if port else (None, None)
         yield _tool(f"{name} encoder", given.encoder, card, name, str(space or "?"))
-        yield _projector(model, f"inputs.{name}", given.projector, width, body.width, str(space or "?"), "text")
+        yield _projector(model, f"inputs.{name}", given.projector, width, body, str(space or "?"), "text")
 
 
-def _outputs(model: MMLM, body: _Body) -> Iterator[Row]:
+def _outputs(model: MMLM, body: Body) -> Iterator[Row]:
     for name, asked in model.spec.outputs.items():
         if asked.generator is None or asked.projector is None:
             continue
@@ -140,7 +109,7 @@ def _outputs(model: MMLM, body: _Body) -> Iterator[Row]:
         port = ports.conditioned(card) if card else None
         space, width = (port.constraints.get("space"), port.constraints.get("width")) if port else (None, None)
         signals = f"{model.name}.signals"
-        yield _projector(model, f"outputs.{name}", asked.projector, body.width, width, signals, str(space or "?"))
+        yield _projector(model, f"outputs.{name}", asked.projector, width, body, signals, str(space or "?"))
         yield _tool(f"{name} generator", asked.generator, card, str(space or "?"), name)
 
 
@@ -157,13 +126,19 @@ def _tool(name: str, tool: ToolSpec, card: Card | None, into: str, out: str) -> 
     return Row(name, tool.tool, into, out, "", None, memory, "frozen" if card else "missing")
 
 
-def _projector(model: MMLM, part: str, spec: ProjectorSpec, d_in: Any, d_out: Any, into: str, out: str) -> Row:
-    count = _count(spec, d_in, d_out) if isinstance(d_in, int) and isinstance(d_out, int) else None
+def _projector(model: MMLM, part: str, spec: ProjectorSpec, width: Any, body: Body, into: str, out: str) -> Row:
+    """A projector between a tool's states of some `width` and the backbone's, or those between its layers."""
+    more: dict[str, int] = {}
+    own = body.width
+    if isinstance(spec, GatedCrossAttentionSpec):
+        more["n_layers"], own = body.layers or (0, None)
+    d_in, d_out = (width, own) if part.startswith("inputs.") else (own, width)
+    count = _count(spec, d_in, d_out, **more) if isinstance(d_in, int) and isinstance(d_out, int) else None
     size = f"{d_in or '?'} to {d_out or '?'}"
     return Row(part, spec.kind, into, out, size, count, _bytes(count), _state(model, part))
 
 
-def _count(spec: ProjectorSpec, d_in: int, d_out: int) -> int:
+def _count(spec: ProjectorSpec, d_in: int, d_out: int, **more: int) -> int:
     """The parameters of a projector, made without memory for them."""
     try:
         import torch
@@ -172,7 +147,7 @@ def _count(spec: ProjectorSpec, d_in: int, d_out: int) -> int:
     from mmagent.model.projectors import make
 
     with torch.device("meta"):
-        return sum(value.numel() for value in make(spec, d_in, d_out).parameters())
+        return sum(value.numel() for value in make(spec, d_in, d_out, **more).parameters())
 
 
 def _bytes(parameters: int | None) -> int | None:
