@@ -13,12 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmagent.errors import ModelError
-from mmagent.model.projectors.perceiver import Perceiver
-
-
-class _SquaredReLU(nn.Module):
-    def forward(self, values: Tensor) -> Tensor:
-        return nn.functional.relu(values).square()
+from mmagent.model.projectors.perceiver import Perceiver, SquaredReLU
 
 
 class GatedBlock(nn.Module):
@@ -32,7 +27,7 @@ class GatedBlock(nn.Module):
         self.to_keys_values = nn.Linear(dim, 2 * heads * head_dim, bias=False)
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
         self.feedforward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim, bias=False), _SquaredReLU(), nn.Linear(4 * dim, dim, bias=False)
+            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim, bias=False), SquaredReLU(), nn.Linear(4 * dim, dim, bias=False)
         )
         self.gate_attention, self.gate_feedforward = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
 

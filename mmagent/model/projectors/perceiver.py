@@ -1,6 +1,7 @@
 """The Perceiver Resampler of Flamingo (Alayrac et al. 2022, arXiv:2204.14198, section 2.1 and appendix A.1.1).
 
-Latents read the features and themselves together, as keys and values, and pass a feed-forward layer, several times.
+Latents read the features and themselves together, as keys and values, and pass a feed-forward layer with squared ReLU,
+several times. The paper adds to each frame of a video an embedding of its time; here encoders tell the time, or nobody.
 B pictures, L features, M latents, D their width, H heads, K the width of one.
 """
 
@@ -12,6 +13,13 @@ from torch import Tensor, nn
 from mmagent.model.projectors import counted
 
 
+class SquaredReLU(nn.Module):
+    """The square of what is above zero (So et al. 2021, arXiv:2109.08668)."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return nn.functional.relu(values).square()
+
+
 class _Layer(nn.Module):
     def __init__(self, dim: int, heads: int, head_dim: int) -> None:
         super().__init__()
@@ -21,7 +29,7 @@ class _Layer(nn.Module):
         self.to_keys_values = nn.Linear(dim, 2 * heads * head_dim, bias=False)
         self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
         self.feedforward = nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim, bias=False), nn.GELU(), nn.Linear(4 * dim, dim, bias=False)
+            nn.LayerNorm(dim), nn.Linear(dim, 4 * dim, bias=False), SquaredReLU(), nn.Linear(4 * dim, dim, bias=False)
         )
 
     def forward(self, latents: Tensor, features: Tensor, known: Tensor) -> Tensor:

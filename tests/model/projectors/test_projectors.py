@@ -53,12 +53,18 @@ def test_query_transformers_are_as_large_as_the_published_ones(queries: int, wid
 def test_the_q_former_and_the_resampler_are_as_large_as_the_published_ones() -> None:
     with torch.device("meta"):
         qformer = QFormer(1408, 2560)
-        resampler = Perceiver(1024, 1024)
+        resampler = Perceiver(1536, 2048, heads=16, head_dim=128)
         llava = make(INPUT.validate_python({"kind": "mlp"}), 1024, 4096)
     # BLIP-2 tells 188 M with the text side (embeddings 23.8 M, its feed-forward layers 56.7 M) and 32 queries.
     assert size(qformer.former) / 1e6 == pytest.approx(188 - 23.8 - 56.7, abs=3)
-    assert size(resampler.layers) / 1e6 == pytest.approx(63, abs=1)
+    # Flamingo-3B: 194 M, by the table of its sizes.
+    assert size(resampler) / 1e6 == pytest.approx(194, abs=3)
     assert size(llava) == 1024 * 4096 + 4096 + 4096 * 4096 + 4096
+
+
+def test_the_resampler_bends_by_squared_relu() -> None:
+    layer = Perceiver(4, 4, queries=1, layers=1, heads=1, head_dim=4).layers[0].feedforward
+    assert [layer[2](torch.tensor(value)).item() for value in (-2.0, 3.0)] == [0.0, 9.0]
 
 
 @pytest.mark.parametrize("name", SMALL)
