@@ -71,7 +71,7 @@ class ImageFeatures(
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         made = cast("ImageFeatures", cls.make(settings))
-        told = {"tokens": (made.side // made.stride) ** 2, "width": made.width, "space": made.space}
+        told: dict[str, Scalar] = {"tokens": (made.side // made.stride) ** 2, "width": made.width, "space": made.space}
         (port,) = cls.card.outputs
         return replace(cls.card, outputs=(replace(port, constraints={**port.constraints, **told}),))
 

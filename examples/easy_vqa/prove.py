@@ -14,11 +14,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
-from prepare import prepare  # beside this file
 
 from mmagent.evaluation.greedy import greedy
 from mmagent.evaluation.perplexity import perplexity
@@ -126,7 +126,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 def prove(folder: Path, kinds: Sequence[str] = KINDS, pictures: int | None = None) -> dict[str, Any]:
     """All of it; with `pictures`, on the first so many of each split."""
     if not (folder / "data" / "test.jsonl").is_file():
-        prepare(folder / "data", pictures)
+        import_module("prepare").prepare(folder / "data", pictures)  # beside this file, in no package
     for name in ("align.yaml", "further.yaml", "instruct.yaml", "models"):
         if not (folder / name).exists():  # what lies there already is the user's
             (shutil.copytree if (HERE / name).is_dir() else shutil.copyfile)(HERE / name, folder / name)
