@@ -59,7 +59,8 @@ def log_mel(samples: torch.Tensor) -> torch.Tensor:
 def _window() -> torch.Tensor:
     import torch
 
-    return torch.hann_window(N_FFT)
+    with torch.inference_mode(False):  # one made within could be in no graph that gradients go back through
+        return torch.hann_window(N_FFT)
 
 
 @cache
@@ -69,7 +70,8 @@ def _bands() -> torch.Tensor:
     from transformers.audio_utils import mel_filter_bank
 
     weights = mel_filter_bank(N_FFT // 2 + 1, N_BINS, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
-    return torch.from_numpy(weights.T).float()
+    with torch.inference_mode(False):
+        return torch.from_numpy(weights.T).float()
 
 
 def sheet(*rows: torch.Tensor) -> Array:
