@@ -42,7 +42,9 @@ def main(out: Path) -> None:
     print("agent:", reply.parts[-1], "by", " → ".join(reply.trace.routes[0].path))
     reply.save(out)
 
-    agent = Agent(ScriptedReasoner(["And as a picture: ", Signal("image", "the depth of a ball")], makes=["image"]))
+    # Other tools make pictures too, from words: this one is named.
+    signal = Signal("image", "the depth of a ball", tool="depth-picture")
+    agent = Agent(ScriptedReasoner(["And as a picture: ", signal], makes=["image"]))
     reply = agent("Show me this.", depth)
     print("agent:", reply.parts[-1], "by", " → ".join(reply.trace.routes[0].path))
 

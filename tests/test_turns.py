@@ -133,8 +133,8 @@ def test_a_plan_counts_what_the_policy_forces() -> None:
 def test_what_is_forced_and_cannot_be_made_is_told_before_anything_runs() -> None:
     mine = agent("Hm.", tools=(look,))
     for ask in (mine, mine.plan):
-        with pytest.raises(ConversationError, match="the policy forces image: nothing can make image"):
-            ask("Go.", policy=Policy(force=("image",)))
+        with pytest.raises(ConversationError, match="the policy forces audio: nothing can make audio"):
+            ask("Go.", policy=Policy(force=("audio",)))
     with pytest.raises(ConversationError, match="scripted cannot ask for points"):
         mine("Go.", policy=Policy(force=("points",)))
     assert mine.reasoner.heard == []  # type: ignore[attr-defined]  # a ScriptedReasoner
