@@ -58,8 +58,8 @@ class Features:
         code = code_of(encoder)
         if not code.whole:
             raise ModelError(
-                f"{self.card.name}: its code has no digest, so that its features could not be told from another's: it "
-                "holds a lock, a client or a loaded model, which load() should make, or its file is not the one it was read from"
+                f"{self.card.name}: its code has no digest, so that its features could not be told from another's; if "
+                "it holds a lock, a client or a loaded model, make those in load(); if its file was changed, begin anew"
             )
         self._prefix = keys.prefix(self.card, self._settings, code.digest)
         self._drawn = seed if self.card.context else None
