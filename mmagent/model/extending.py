@@ -29,7 +29,7 @@ def extend(
         raise ModelError(f"{modality} neither comes in nor goes out; name an encoder, a generator or both")
     if (folder / "model.yaml").exists():
         raise ModelError(f"{folder} holds a model already; name another folder")
-    idle = [] if encoder is not None else [("reader", reader)]
+    idle: list[tuple[str, object]] = [] if encoder is not None else [("reader", reader)]
     idle += [] if generator is not None else [("k", k), *more.items()]
     idle += [("projector", projector)] if generator is None and reader is not None else []
     if said_in_vain := [name for name, value in idle if value is not None]:

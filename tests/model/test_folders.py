@@ -121,9 +121,10 @@ def test_a_modality_is_added_once_and_into_a_folder_of_its_own(parent: MMLM, tmp
         parent.extend("audio", tmp_path / "parent", encoder="folder-ear")
     with pytest.raises(ModelError, match="save it first"):
         MMLM(parent.spec).extend("audio", tmp_path / "child", encoder="folder-ear")
-    for tools in ({"generator": "no-such-horn"}, {"encoder": "no-such-ear"}):
-        with pytest.raises(UnknownName):
-            parent.extend("audio", tmp_path / "child", **tools)
+    with pytest.raises(UnknownName):
+        parent.extend("audio", tmp_path / "child", generator="no-such-horn")
+    with pytest.raises(UnknownName):
+        parent.extend("audio", tmp_path / "child", encoder="no-such-ear")
 
 
 # -- the hub

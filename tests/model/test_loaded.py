@@ -65,9 +65,9 @@ def test_a_folder_that_is_trained_meanwhile_is_saved_as_it_is_now(
     folder: Path, spec_of: Make, backbone_of: Make, tmp_path: Path
 ) -> None:
     model = MMLM(seeing(spec_of), backbone_of(), folder=folder)
-    assert model.sees == ()
+    assert not model.sees
     saved.save(moved(saved.load(folder, backbone_of()), "inputs.image"), folder)
-    assert model.sees == ("image",)
+    assert list(model.sees) == ["image"]
     model.save_pretrained(tmp_path / "copy")
     assert saved.load(tmp_path / "copy", backbone_of()).trained == {"inputs.image"}
 
@@ -76,7 +76,9 @@ def test_parts_that_nobody_trains_just_now_say_the_same_again(backbone_of: Make,
     spec = seeing(spec_of, "grouping", groups=[3], layers=1, dim=8, heads=2)
     spec = spec.model_copy(update={"lora": spec.lora and spec.lora.model_copy(update={"dropout": 0.5})})
     parts = moved(Parts.build(spec, backbone_of(), features=FEATURES, conditions={}), "lora", "inputs.image")
-    prompt = [[7, Seen("image", np.random.default_rng(0).normal(size=(9, 6)).astype("float32"))]]
+    prompt: list[list[int | Seen]] = [
+        [7, Seen("image", np.random.default_rng(0).normal(size=(9, 6)).astype("float32"))]
+    ]
 
     def states() -> torch.Tensor:
         inputs = parts.embed(prompt)[0][None]

@@ -285,4 +285,5 @@ def test_a_model_by_name_imports_nothing_heavy() -> None:
 def test_what_stands_for_a_line_break_in_speech_is_a_space(model: MMLM) -> None:
     model.load()
     speaker = model._loaded()
-    assert speaker.backbone.tokens.decode([speaker._saying.space]) == " "
+    space = speaker._saying.space
+    assert space is not None and speaker.backbone.tokens.decode([space]) == " "

@@ -88,11 +88,12 @@ def test_what_all_lessons_begin_with_is_read_once(room: Room, monkeypatch: pytes
     lessons = room.course.at(0, 0)
     whole, lengths = read(room.parts, lessons), []
     at = CausalBackbone.at
-    monkeypatch.setattr(
-        CausalBackbone,
-        "at",
-        lambda self, rows, *rest, **more: (lengths.append(rows.shape[1]), at(self, rows, *rest, **more))[1],
-    )
+
+    def counted(self: CausalBackbone, rows: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        lengths.append(rows.shape[1])
+        return at(self, rows, *rest, **more)
+
+    monkeypatch.setattr(CausalBackbone, "at", counted)
     same(read_alike(room.parts, lessons), whole)
     assert lengths[0] < max(lesson.length for lesson in lessons)
     same(read_alike(room.parts, lessons[:1]), read(room.parts, lessons[:1]))
@@ -153,7 +154,12 @@ def test_beginnings_belong_to_what_is_frozen_and_not_to_what_trains(room: Room) 
 def test_models_that_cannot_resume_read_every_batch_whole(
     model_of: Model, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gated = {"image": {"encoder": "small-eye", "projector": {"kind": "gated-cross-attention", "every": 1, "layers": 1, "heads": 2}}}
+    gated = {
+        "image": {
+            "encoder": "small-eye",
+            "projector": {"kind": "gated-cross-attention", "every": 1, "layers": 1, "heads": 2},
+        }
+    }
     with ExitStack() as stack:
         room = open_room(run_of(model_of(inputs=gated), data), tmp_path, tmp_path / "out", stack)
         assert not resumes(room.parts) and room.course.begun is None  # type: ignore[attr-defined]  # a ReadCourse

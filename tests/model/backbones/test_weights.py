@@ -30,7 +30,12 @@ def test_code_in_a_folder_is_neither_run_nor_asked_about(
     folder: Path, auto: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("builtins.input", lambda *words: asked.append(words) or "y")
+
+    def answer(*words: object) -> str:
+        asked.append(words)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", answer)
     (folder / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
     path = folder / ("tokenizer_config.json" if auto == "AutoTokenizer" else "config.json")
     said = json.loads(path.read_text()) | {"auto_map": {auto: ["evil.It", None] if "Tok" in auto else "evil.It"}}

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from mmagent.model.projectors import make
-from mmagent.model.projectors.perceiver import Perceiver
+from mmagent.model.projectors.perceiver import Perceiver, SquaredReLU
 from mmagent.model.projectors.qformer import QFormer
 from mmagent.model.projectors.spec import InputProjectorSpec, OutputProjectorSpec, ProjectorSpec
 
@@ -63,8 +63,9 @@ def test_the_q_former_and_the_resampler_are_as_large_as_the_published_ones() -> 
 
 
 def test_the_resampler_bends_by_squared_relu() -> None:
-    layer = Perceiver(4, 4, queries=1, layers=1, heads=1, head_dim=4).layers[0].feedforward
-    assert [layer[2](torch.tensor(value)).item() for value in (-2.0, 3.0)] == [0.0, 9.0]
+    layers = Perceiver(4, 4, queries=1, layers=1, heads=1, head_dim=4).modules()
+    bend = next(layer for layer in layers if isinstance(layer, SquaredReLU))
+    assert [bend(torch.tensor(value)).item() for value in (-2.0, 3.0)] == [0.0, 9.0]
 
 
 @pytest.mark.parametrize("name", SMALL)
