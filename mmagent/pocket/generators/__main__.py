@@ -32,15 +32,24 @@ def main() -> None:
 @main.command()
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where runs lie.")
 @click.option("--minutes", type=click.FloatRange(min=0), default=math.inf, help="Stop each after so long.")
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Compile denoisers: minutes before the first step, and two thirds of the time for each. Needs a C++ compiler.",
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def train(out: Path, minutes: float, names: tuple[str, ...]) -> None:
+def train(out: Path, minutes: float, compiled: bool, names: tuple[str, ...]) -> None:
     """Train stages, all if none is named, from where they were left."""
 
     def tell(step: int, steps: int, losses: Mapping[str, float]) -> None:
         click.echo(f"{step}/{steps}  " + "  ".join(f"{key} {value:.4f}" for key, value in losses.items()))
 
+    def prepared(done: int, total: int) -> None:
+        click.echo(f"captions {done}/{total}")
+
     for name in names or stages.STAGES:
-        folder = stages.train(name, out, minutes, tell, lambda done, total: click.echo(f"captions {done}/{total}"))
+        folder = stages.train(name, out, minutes, tell, prepared, compiled)
         click.echo(f"{name}: {folder or 'not done yet; run the same command again'}")
         if folder is None:
             break

@@ -42,7 +42,7 @@ class PictureTask:
         random = Random(seed)  # noqa: S311  # chance, not secrets
         facts, states = self._captions.draw(random, self._batch)
         drawn = [scenes.render(scenes.arranged(fact, random)) for fact in facts]
-        return Batch(latents_of(self._vae, drawn), states)
+        return Batch(latents_of(self._vae, drawn, rough=True), states)
 
     def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         return losses(self.unet, self._schedule, batch)
@@ -75,15 +75,15 @@ def denoiser() -> Any:
     return unet.to(memory_format=torch.channels_last)
 
 
-def latents_of(vae: Any, pictures: Sequence[Array]) -> torch.Tensor:
-    """The scaled latents `[B, 4, 16, 16]` of uint8 pictures `[64, 64, 3]`."""
+def latents_of(vae: Any, pictures: Sequence[Array], rough: bool = False) -> torch.Tensor:
+    """The scaled latents `[B, 4, 16, 16]` of uint8 pictures `[64, 64, 3]`; `rough` computes them in bfloat16."""
     import numpy as np
     import torch
 
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16, enabled=rough):
         found = vae.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist.mode()
-    latents: torch.Tensor = found * vae.config.scaling_factor
+    latents: torch.Tensor = found.float() * vae.config.scaling_factor
     return latents
 
 
@@ -106,8 +106,9 @@ def generate(
     import torch
 
     pipe.set_progress_bar_config(disable=True)
-    made = pipe(
-        list(captions), num_inference_steps=steps, guidance_scale=guidance, output_type="np",
-        generator=torch.Generator().manual_seed(seed),
-    )  # fmt: skip
+    with torch.compiler.set_stance("force_eager"):  # what is compiled to train it, would be anew for other shapes
+        made = pipe(
+            list(captions), num_inference_steps=steps, guidance_scale=guidance, output_type="np",
+            generator=torch.Generator().manual_seed(seed),
+        )  # fmt: skip
     return [np.round(picture * 255).astype(np.uint8) for picture in made.images]

@@ -85,10 +85,11 @@ def generate(
     import torch
 
     pipe.set_progress_bar_config(disable=True)
-    made = pipe(
-        list(captions), num_inference_steps=steps, guidance_scale=guidance, output_type="latent",
-        height=N_FRAMES, width=N_BINS, generator=torch.Generator().manual_seed(seed),
-    )  # fmt: skip
+    with torch.compiler.set_stance("force_eager"):  # what is compiled to train it, would be anew for other shapes
+        made = pipe(
+            list(captions), num_inference_steps=steps, guidance_scale=guidance, output_type="latent",
+            height=N_FRAMES, width=N_BINS, generator=torch.Generator().manual_seed(seed),
+        )  # fmt: skip
     with torch.inference_mode():
         mels: torch.Tensor = pipe.vae.decode(unscaled(pipe.vae, made.images)).sample[:, 0]
     return mels

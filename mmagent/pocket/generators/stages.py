@@ -50,16 +50,20 @@ def train(
     minutes: float = math.inf,
     report: Report | None = None,
     told: Told = lambda done, total: None,
+    compiled: bool = False,
 ) -> Path | None:
     """Train a stage from where it was left; the folder of what it leaves, or None while it is not at its end.
 
-    `told` hears of what is prepared first. UnknownName lists the stages; ModelError names one that has to come before.
+    `told` hears of what is prepared first. `compiled` has a denoiser compiled before the first step.
+    UnknownName lists the stages; ModelError names one that has to come before.
     """
     import torch
 
     stage = find(name)
     torch.manual_seed(stage.recipe.seed)  # the weights that it begins with
     task = stage.task(out, told)
+    if compiled:
+        task.modules[stage.module].compile(dynamic=False)
     if fit(task, stage.recipe, out / name, minutes=minutes, report=report) < stage.recipe.steps:
         return None
     return keep(task.modules[stage.module], out / KEPT / name, stage.facts(task))
