@@ -43,6 +43,15 @@ class QueryTransformer(nn.Module):
         self.queries = nn.Parameter(torch.randn(1, queries, dim) * 0.02)
         self.leave = nn.Linear(dim, d_out)
 
+    def centre(self, states: Tensor, target: Tensor) -> None:
+        """Begin where `states` `[B, k, D_in]` lie about 0, and with the mean `target` `[D_out]`.
+
+        States of an LLM have in common several times what tells them apart, which the layers' norms would squeeze.
+        """
+        with torch.no_grad():
+            self.enter.bias.copy_(-self.enter.weight @ states.mean(dim=(0, 1)))
+            self.leave.bias.copy_(target)
+
     def forward(self, states: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         known = counted(mask, states)
         read = self.encoder(self.enter(states), src_key_padding_mask=~known)  # [B, k, D]

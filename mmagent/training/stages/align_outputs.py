@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from pydantic import Field
 
+from mmagent.model.projectors.query_transformer import QueryTransformer
 from mmagent.training import losses
 from mmagent.training.beginnings import Beginnings
 from mmagent.training.lessons import Asked, Lesson, passed_on
-from mmagent.training.making import Making
-from mmagent.training.resuming import resumes
+from mmagent.training.making import Maker, Making
+from mmagent.training.resuming import read_alike, resumes
 from mmagent.training.stages.parted import Parted, chosen, part
 from mmagent.training.stages.read_course import ReadCourse
 from mmagent.training.stages.spec import Stage, Weight
@@ -68,6 +69,9 @@ class AlignOutputs(Stage):
         terms |= {f"distance.{name}": self.distance for name in names if self.distance}
         terms |= {f"denoising.{name}": self.denoising for name in names if self.denoising}
         order = school.lessons(words=False, signs=True)
+        for name in names:
+            if not school.parts.has_learnt(f"outputs.{name}"):
+                _centre(school.parts, name, order.at(0), school.maker(name))
         if self.rows_in:
             kept = Beginnings(school.parts, names, school.folder, school.part) if resumes(school.parts) else None
             return ReadCourse(school.parts, order, terms, making, kept)
@@ -75,6 +79,20 @@ class AlignOutputs(Stage):
 
     def _modalities(self, parts: Parts) -> list[str]:
         return chosen(self.modalities, list(parts.outputs), "output projector", parts.spec.name)
+
+
+def _centre(parts: Parts, modality: str, lessons: Sequence[Lesson], maker: Maker) -> None:
+    """Have an untrained projector begin about what it is given, and with what is wanted of it on average."""
+    projector = parts.outputs[modality]
+    asked = [span for lesson in lessons for span in lesson.spans if span.modality == modality]
+    if not isinstance(projector, QueryTransformer) or not asked:
+        return
+    with torch.no_grad():
+        states = read_alike(parts.eval(), lessons).spans[modality].float()
+    captions = list(dict.fromkeys(span.caption for span in asked))
+    maker.targets.pack(captions)
+    target, mask = maker.condition(captions, projector.queries.shape[1])
+    projector.centre(states, target[mask].mean(dim=0).to(states))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
