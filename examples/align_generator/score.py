@@ -22,6 +22,11 @@ from mmagent import Agent, Image, Policy
 from mmagent.conversation import Conversation, Signal, message
 from mmagent.evaluation.score import share
 from mmagent.model import load_model
+from mmagent.model.decode import Sampler, decode
+from mmagent.model.mmlm import MMLM
+from mmagent.model.repeats import RepeatPenalty
+from mmagent.model.spans import Rules, SpanGrammar
+from mmagent.model.speaker import Reply, Speaker
 from mmagent.training.making import Maker
 from mmagent.training.run.room import open_room
 from mmagent.training.run.spec import read_run
@@ -29,10 +34,11 @@ from mmagent.training.run.spec import read_run
 if TYPE_CHECKING:
     import torch
 
-    from mmagent.model.mmlm import MMLM
     from mmagent.model.parts import Parts
 
 OTHERS = 50
+BATCH = 20
+"""Replies that are decoded side by side."""
 SIDE = 128
 """Pixels to a picture of the sheet."""
 
@@ -66,10 +72,22 @@ def captions(folder: Path, model: Path, n: int) -> tuple[int, int]:
         return nearest(made, wanted)
 
 
-def ask(model: MMLM, request: str) -> list[Signal]:
-    """What a reply to the request asks for."""
-    said = model.speak(Conversation([message("user", request)]), Policy(max_tokens=48), {"image": "a picture"})
-    return [piece for piece in said if isinstance(piece, Signal)]
+def ask(parts: Parts, requests: Sequence[str]) -> list[list[Signal]]:
+    """What replies to requests ask for: each is what it would be alone, but many are decoded side by side."""
+    speaker, policy = Speaker(parts), Policy(max_tokens=48)
+    tokens, table = parts.backbone.tokens, parts.rows.table
+    processors = [RepeatPenalty(table), SpanGrammar(table, speaker.vocabulary, Rules.of(policy, table, ["image"]))]
+    found: list[list[Signal]] = [[] for _ in requests]
+    for at in range(0, len(requests), BATCH):
+        asked = [Conversation([message("user", request)]) for request in requests[at : at + BATCH]]
+        prompts = parts.embed([speaker.prompter.pieces(one, policy.max_tokens) for one in asked], speaker.rows)
+        replies = [Reply(parts.spec.name, table, tokens, ()) for _ in asked]
+        for step in decode(speaker.rows, prompts, processors, Sampler(), tokens.ends):
+            for row, number in enumerate(step.ids):
+                if number is not None:
+                    said = replies[row].hear(step.hidden[row], None if number in tokens.ends else number)
+                    found[at + row] += [piece for piece in said if isinstance(piece, Signal)]
+    return found
 
 
 def sheet(model: MMLM, requests: Sequence[str], path: Path) -> None:
@@ -81,7 +99,7 @@ def sheet(model: MMLM, requests: Sequence[str], path: Path) -> None:
         for column, request in enumerate(requests):
             reply = Agent(model, policy=Policy(wire=wire, max_tokens=48))(request)
             for picture in [part for part in reply.parts if isinstance(part, Image)][:1]:
-                assert [route.wire for route in reply.trace.routes] == [wire]
+                assert all(route.wire == wire for route in reply.trace.routes)
                 made.paste(picture.pil().resize((SIDE, SIDE)), (column * SIDE, row * SIDE))
     made.save(path)
 
@@ -102,17 +120,17 @@ def main() -> None:
     asked = [item for item in requests if "caption" in item][: given.tested]
     plain = [item for item in requests if "caption" not in item][: given.tested]
     model = load_model(str(place))
-    found = [ask(model, item["request"]) for item in asked]
+    assert isinstance(model, MMLM)
+    parts = model.parts()
+    found = ask(parts, [item["request"] for item in asked])
+    one = sum(len(signals) == 1 for signals in found)
+    print(f"asked for a picture, and one is made: {share(one, len(asked))}", flush=True)
     hits = [(signals[0], item["caption"]) for signals, item in zip(found, asked) if signals]
-    print(
-        f"asked for a picture, and one is asked of the generator: {share(sum(len(each) == 1 for each in found), len(asked))}"
-    )
-    print(
-        f"of these with the caption of the request: {share(sum(signal.caption == caption for signal, caption in hits), len(hits))}"
-    )
-    print(f"of these nearest to the caption of the request: {share(*decoded(model.parts(), folder, hits))}", flush=True)
-    silent = sum(not ask(model, item["request"]) for item in plain)
-    print(f"asked for words, and no picture is asked for: {share(silent, len(plain))}", flush=True)
+    same = sum(signal.caption == caption for signal, caption in hits)
+    print(f"of these with the caption of the request: {share(same, len(hits))}")
+    print(f"of these nearest to the caption of the request: {share(*decoded(parts, folder, hits))}", flush=True)
+    silent = sum(not signals for signals in ask(parts, [item["request"] for item in plain]))
+    print(f"asked for words, and no picture is made: {share(silent, len(plain))}", flush=True)
     if given.sheet:
         sheet(model, [item["request"] for item in asked[: given.sheet]], folder / "sheet.png")
         print(f"pictures: {folder / 'sheet.png'}")
@@ -122,6 +140,8 @@ def decoded(parts: Parts, folder: Path, hits: Sequence[tuple[Signal, str]]) -> t
     """As `captions`, of spans that the model wrote itself, against the captions that were asked for."""
     import torch
 
+    if not hits:
+        return 0, 0
     generator = parts.spec.outputs["image"].generator
     assert generator is not None
     maker = Maker(generator, folder / "kept")
