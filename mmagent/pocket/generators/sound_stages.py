@@ -15,11 +15,13 @@ from mmagent.training.loop import Recipe, Task
 
 Told = Callable[[int, int], None]
 
-AUTOENCODER = Recipe(steps=8_000, rate=2e-3, average=0.998, keep_every=500, sample_every=2000)
+AUTOENCODER = Recipe(steps=8_000, rate=2e-3, average=0.998, keep_every=500, sample_every=2000, precision="bf16")
 VOCODER = Recipe(
-    steps=12_000, rate=1e-3, betas=(0.8, 0.99), decay=0.0, average=0.998, keep_every=500, sample_every=2000
-)
+    steps=12_000, rate=1e-3, betas=(0.8, 0.99), decay=0.0, average=0.998, keep_every=500, sample_every=2000,
+    precision="bf16",
+)  # fmt: skip
 TUNING = Recipe(steps=3_000, rate=4e-4, betas=(0.8, 0.99), decay=0.0, average=0.998, keep_every=500, sample_every=1000)
+"""In float32, which softer sounds need."""
 DENOISER = Recipe(
     steps=8_000, rate=1e-3, average=0.999, keep_every=500, sample_every=2000, schedule="constant", precision="bf16"
 )
