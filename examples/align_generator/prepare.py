@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--captions", type=int, default=2400, help="captions that stage 2 learns from")
     parser.add_argument(
-        "--requests", type=int, default=4000, help="requests that stage 3 learns from, half for pictures"
+        "--requests", type=int, default=6000, help="requests that stage 3 learns from, half for pictures"
     )
     parser.add_argument("--tested", type=int, default=300, help="held-out captions, and requests of either side")
     given = parser.parse_args()
