@@ -15,6 +15,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from blake3 import blake3
 
 from mmagent import Audio, Constraint, Embedding, Image, tool
 from mmagent.errors import FetchError, ModelError, UnknownName
@@ -129,12 +130,25 @@ def test_a_modality_is_added_once_and_into_a_folder_of_its_own(parent: MMLM, tmp
 
 # -- the hub
 
+COMMIT = "0" * 40
+
 
 class _Hub(BaseHTTPRequestHandler):
-    """As much of the hub's HTTP interface as a commit of small files takes."""
+    """As much of the hub's HTTP interface as a commit of small files takes, and its download."""
 
     files: dict[str, bytes]
     refuse = False
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if "/resolve/" in path:
+            return self._send(200, self.files[path.rpartition("/")[2]])
+        if "/tree/" in path:
+            sizes = {name: len(content) for name, content in self.files.items()}
+            return self._answer(200, [{"type": "file", "path": name, "size": size, "oid": name} for name, size in sizes.items()])  # fmt: skip
+        return self._answer(200, {"id": "me/small", "sha": COMMIT, "siblings": []})
+
+    do_HEAD = do_GET
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -151,16 +165,21 @@ class _Hub(BaseHTTPRequestHandler):
                 if line["key"] == "file":
                     self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
             url = f"http://{self.headers['Host']}/me/x/commit/0123456789abcdef"
-            return self._answer(200, {"success": True, "commitUrl": url, "commitOid": "0" * 40})
+            return self._answer(200, {"success": True, "commitUrl": url, "commitOid": COMMIT})
         return self._answer(200, {})
 
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
+    def _answer(self, status: int, content: Any) -> None:
+        self._send(status, json.dumps(content).encode())
+
+    def _send(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", f'"{blake3(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -172,7 +191,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Hub]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    here = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", here)
+    files = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", here + files)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield handler
@@ -181,17 +203,22 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Hub]]:
     thread.join()
 
 
-def test_a_model_goes_to_the_hub_as_its_folder_is(parent: MMLM, tmp_path: Path, hub: type[_Hub]) -> None:
+def test_a_model_goes_to_the_hub_and_comes_back_as_its_folder_is(
+    parent: MMLM, backbone: Any, tmp_path: Path, hub: type[_Hub]
+) -> None:
     assert parent.folder is not None
-    url = parent.save_pretrained(tmp_path / "copy", push_to_hub=True, repo_id="small", token="hf_no")
+    url = parent.save_pretrained(tmp_path / "copy", push_to_hub=True, repo_id="me/small", token="hf_no")
     assert url is not None and "/commit/" in url
     assert set(hub.files) == {"README.md", "model.yaml", saved.NAME}
-    down = tmp_path / "down"
-    down.mkdir()
-    for name in ("model.yaml", saved.NAME):
-        (down / name).write_bytes(hub.files[name])
-    assert saved.digest(down) == saved.digest(tmp_path / "copy") == saved.digest(parent.folder)
     assert b"library_name: mmagent" in hub.files["README.md"]
+    hub.files["run.py"] = b"raise SystemExit"
+    again = MMLM.from_pretrained("me/small", cache_dir=tmp_path / "cache", token=False, backbone=backbone)
+    assert again.folder is not None and {path.name for path in again.folder.iterdir()} == {"model.yaml", saved.NAME}
+    assert saved.digest(again.folder) == saved.digest(tmp_path / "copy") == saved.digest(parent.folder)
+    assert again.parts().asks == ("image", "speech")
+    hub.files.clear()  # what has come down once is here
+    kept = MMLM.from_pretrained("me/small", cache_dir=tmp_path / "cache", local_files_only=True)
+    assert kept.told.trained == parent.told.trained
 
 
 def test_what_lies_on_this_machine_alone_does_not_go_to_the_hub(spec_of: Make, tmp_path: Path, hub: type[_Hub]) -> None:
