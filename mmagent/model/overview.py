@@ -95,7 +95,7 @@ def _inputs(model: MMLM, body: Body) -> Iterator[Row]:
         if given.encoder is None or given.projector is None:
             continue
         card = _card(given.encoder)
-        port = ports.encoded(card) if card else None
+        port = ports.encoded(name, card) if card else None
         space, width = (port.constraints.get("space"), port.constraints.get("width")) if port else (None, None)
         yield _tool(f"{name} encoder", given.encoder, card, name, str(space or "?"))
         yield _projector(model, f"inputs.{name}", given.projector, width, body, str(space or "?"), "text")
@@ -106,7 +106,7 @@ def _outputs(model: MMLM, body: Body) -> Iterator[Row]:
         if asked.generator is None or asked.projector is None:
             continue
         card = _card(asked.generator)
-        port = ports.conditioned(card) if card else None
+        port = ports.conditioned(name, card) if card else None
         space, width = (port.constraints.get("space"), port.constraints.get("width")) if port else (None, None)
         signals = f"{model.name}.signals"
         yield _projector(model, f"outputs.{name}", asked.projector, width, body, signals, str(space or "?"))

@@ -51,29 +51,29 @@ def card_of(tool: ToolSpec, registry: Registry | None = None) -> Card:
 
 def encoder(modality: str, tool: ToolSpec, registry: Registry | None = None) -> Port:
     """The port by which an encoder of a modality gives its states; ModelError for a tool that is none."""
-    card = card_of(tool, registry)
-    if not any(fits(modality, port.modality) for port in card.inputs):
-        takes = ", ".join(sorted({port.modality for port in card.inputs})) or "nothing"
-        raise ModelError(f"inputs.{modality}: {card.name} takes {takes}; name an encoder of {modality}")
-    return encoded(card)
+    return encoded(modality, card_of(tool, registry))
 
 
 def generator(modality: str, tool: ToolSpec, registry: Registry | None = None) -> Port:
     """The port by which a generator of a modality is conditioned; ModelError for a tool that is none."""
-    card = card_of(tool, registry)
-    if not any(port.modality == "any" or fits(port.modality, modality) for port in card.outputs):
-        makes = ", ".join(sorted({port.modality for port in card.outputs})) or "nothing"
-        raise ModelError(f"outputs.{modality}: {card.name} makes {makes}; name a generator of {modality}")
-    return conditioned(card)
+    return conditioned(modality, card_of(tool, registry))
 
 
-def encoded(card: Card) -> Port:
-    """The one embedding that an encoder gives; ModelError if it gives none, or several."""
+def encoded(modality: str, card: Card) -> Port:
+    """The one embedding that an encoder gives of a modality; ModelError for a card that takes no such modality, or
+    gives no embedding or several."""
+    if not any(fits(modality, port.modality) for port in card.inputs):
+        takes = ", ".join(sorted({port.modality for port in card.inputs})) or "nothing"
+        raise ModelError(f"inputs.{modality}: {card.name} takes {takes}; name an encoder of {modality}")
     return _only([port for port in card.outputs if port.modality == "embedding"], card, "gives")
 
 
-def conditioned(card: Card) -> Port:
-    """The embedding that a generator can do with alone; ModelError if there is none such."""
+def conditioned(modality: str, card: Card) -> Port:
+    """The embedding that a generator of a modality can do with alone; ModelError for a card that makes no such
+    modality, or takes none such."""
+    if not any(port.modality == "any" or fits(port.modality, modality) for port in card.outputs):
+        makes = ", ".join(sorted({port.modality for port in card.outputs})) or "nothing"
+        raise ModelError(f"outputs.{modality}: {card.name} makes {makes}; name a generator of {modality}")
     needed = [[port for port in form.inputs if not port.optional] for form in card.forms()]
     alone = [ports[0] for ports in needed if len(ports) == 1 and ports[0].modality == "embedding"]
     return _only(alone, card, "takes alone")

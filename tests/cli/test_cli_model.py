@@ -109,6 +109,21 @@ def test_a_backbone_is_as_wide_as_its_embeddings_and_counted_once(tmp_path: Path
     assert found.lora(LoraSpec(targets=("q_proj", "o_proj"))) is None
 
 
+@pytest.mark.parametrize(
+    ("side", "what", "told"),
+    [
+        ("inputs", {"encoder": "image-features", "projector": {"kind": "mlp"}}, "inputs.imgae: image-features"),
+        ("outputs", {"k": 2, "generator": "say", "projector": {"kind": "mlp"}}, "outputs.imgae: say"),
+    ],
+)
+def test_a_modality_that_its_tool_does_not_know_is_told(
+    mm: Command, other: Callable[..., Path], side: str, what: dict[str, object], told: str
+) -> None:
+    shown = mm("model", "show", other(**{side: {"imgae": what}}))
+    assert shown.exit_code == FAILED
+    assert told in shown.stderr
+
+
 def test_parts_can_be_picked_by_modality_and_memory(mm: Command, folder: Path) -> None:
     def names(*options: object) -> list[str]:
         return [row["name"] for row in json.loads(mm("model", "show", folder, "--json", *options).output)["rows"]]
