@@ -234,6 +234,13 @@ def test_parts_that_cannot_be_are_refused_with_the_file(change: dict[str, Any], 
         read_spec(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"name: [", b"name: caf\xe9"])
+def test_a_file_that_is_no_yaml_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.yaml is not YAML"):
+        read_spec(tmp_path)
+
+
 def test_what_lies_beside_a_folder_is_written_from_there(spec_of: Make, tmp_path: Path) -> None:
     places = {"backbone": {"path": "./llm"}}
     eye = {"tool": "eye", "settings": {"model": "../eye", "other": "o/n"}}
