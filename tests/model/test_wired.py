@@ -85,14 +85,30 @@ def test_a_picture_goes_in_by_its_encoder_and_one_comes_out_by_the_projector(par
     assert "image-encoder.v1" not in [call.tool for call in again.trace.calls]
 
 
+def words(agent: Agent, picture: Image) -> str:
+    """What is said about a picture that is shown first."""
+    agent.forget()
+    return "".join(part.text for part in agent("who?", picture).parts if isinstance(part, Text))
+
+
 def test_what_is_said_depends_on_what_is_seen(parts: Parts) -> None:
     agent = Agent(wired(parts), policy=Policy(max_tokens=20, forbid=("image", "speech")))
+    assert words(agent, RED) == words(agent, RED) != words(agent, BLUE)
 
-    def words(picture: Image) -> str:
-        agent.forget()
-        return "".join(part.text for part in agent("who?", picture).parts if isinstance(part, Text))
 
-    assert words(RED) == words(RED) != words(BLUE)
+def test_what_is_seen_between_layers_is_said_once_the_gates_open(spec: ModelSpec, backbone: Any) -> None:
+    kind = {"kind": "gated-cross-attention", "every": 1, "queries": 2, "layers": 1, "heads": 2, "head_dim": 8}
+    said = spec.model_dump(mode="json")
+    said["inputs"]["image"]["projector"] = kind
+    gated = ModelSpec.model_validate(said)
+    parts = Parts.build(gated, backbone, features=ports.features(gated), conditions={})
+    agent = Agent(wired(parts, "inputs.image"), policy=Policy(max_tokens=20, forbid=("image", "speech")))
+    assert words(agent, RED) == words(agent, BLUE)
+    with torch.no_grad():
+        for name, value in parts.inputs.named_parameters():
+            if "gate_" in name:
+                value.fill_(1.0)
+    assert words(agent, RED) == words(agent, RED) != words(agent, BLUE)
 
 
 def test_the_encoder_is_asked_once_for_the_same_picture(parts: Parts) -> None:
