@@ -245,7 +245,8 @@ def _fill(parts: Parts, path: Path) -> None:
 
 def backbone_digest(backbone: Backbone) -> str:
     """BLAKE3 of a backbone's own parameters, by name, shape and value as float32: the same for the same weights,
-    from whatever file, in whatever wider type, with or without LoRA. About a second for each 2 GB."""
+    from whatever file, in whatever wider type, with or without LoRA. What is no parameter (configuration, tokenizer)
+    it does not tell apart. About a second for each 2 GB."""
     import torch
 
     from mmagent.model import lora
