@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -254,26 +254,36 @@ class Plain:
 
 
 class Clock:
-    """Seconds spent in the LLM: in reading forward, and in going back through what it read."""
+    """Seconds spent in the LLM: in reading forward, and in going back until the gradient of what it read is there.
+
+    The LLM is frozen, so what comes after that is the projectors' part.
+    """
 
     def __init__(self, stack: ExitStack, room: Any) -> None:
         import torch
 
-        self.seconds = 0.0
-        forward, backward = room.parts.backbone.at, torch.Tensor.backward
-        room.parts.backbone.at = self._timed(forward)
-        torch.Tensor.backward = self._timed(backward)  # type: ignore[method-assign]  # for as long as it is measured
+        self.seconds, self._reached = 0.0, 0.0
+        read, backward = room.parts.backbone.at, torch.Tensor.backward
+
+        def timed_read(inputs: Any, *given: Any, **named: Any) -> Any:
+            begin = time.process_time()
+            found = read(inputs, *given, **named)
+            self.seconds += time.process_time() - begin
+            if inputs.requires_grad:
+                inputs.register_hook(self._reach)
+            return found
+
+        def timed_backward(*given: Any, **named: Any) -> None:
+            begin = time.process_time()
+            backward(*given, **named)
+            self.seconds += max(0.0, self._reached - begin)  # the plain loop goes back through no `at`
+
+        room.parts.backbone.at = timed_read
+        torch.Tensor.backward = timed_backward  # type: ignore[method-assign]  # for as long as it is measured
         stack.callback(setattr, torch.Tensor, "backward", backward)
 
-    def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*given: Any, **named: Any) -> Any:
-            begin = time.process_time()
-            try:
-                return call(*given, **named)
-            finally:
-                self.seconds += time.process_time() - begin
-
-        return timed
+    def _reach(self, gradient: Any) -> None:
+        self._reached = time.process_time()
 
 
 def measure(family: Family, model: Path, turns: int) -> tuple[float, float, float, float]:

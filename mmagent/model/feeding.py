@@ -29,21 +29,20 @@ def padded(media: Sequence[Seen], width: int, device: torch.device) -> tuple[Ten
     """The states of media of one modality as float32 `[B, L, D_in]`, zeros behind the shorter ones, and their mask
     `[B, L]`. ModelError for states of another width, or a medium of which nothing counts."""
     longest = max(len(medium.states) for medium in media)
-    states = torch.zeros(len(media), longest, width)
-    mask = torch.zeros(len(media), longest, dtype=torch.bool)
+    states = np.zeros((len(media), longest, width), dtype=np.float32)
+    mask = np.zeros((len(media), longest), dtype=bool)
     for at, medium in enumerate(media):
         if medium.states.ndim != 2 or medium.states.shape[1] != width:
             raise ModelError(
                 f"the states of this {medium.modality} are {list(medium.states.shape)}, its projector reads "
                 f"[L, {width}]; encode it with the model's own encoder"
             )
-        mask[at, : len(medium.states)] = torch.from_numpy(counted(medium))
+        mask[at, : len(medium.states)] = counted(medium)
         if not mask[at].any():
             raise ModelError(f"no state of this {medium.modality} counts; its encoder gave an empty mask")
-        # A copy: what comes from a shard is a read-only map.
-        states[at, : len(medium.states)] = torch.from_numpy(np.array(medium.states, dtype=np.float32))
-    # What does not count may hold anything, NaN too, and zero times NaN is NaN.
-    return states.masked_fill(~mask[..., None], 0.0).to(device), mask.to(device)
+        states[at, : len(medium.states)] = medium.states
+    states[~mask] = 0.0  # what does not count may hold anything, NaN too, and zero times NaN is NaN
+    return torch.from_numpy(states).to(device), torch.from_numpy(mask).to(device)
 
 
 def counted(medium: Seen) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmagent.model.projectors import counted
 
@@ -17,7 +18,7 @@ class SquaredReLU(nn.Module):
     """The square of what is above zero (So et al. 2021, arXiv:2109.08668)."""
 
     def forward(self, values: Tensor) -> Tensor:
-        return nn.functional.relu(values).square()
+        return functional.relu(values).square()
 
 
 class _Layer(nn.Module):
@@ -32,14 +33,16 @@ class _Layer(nn.Module):
             nn.LayerNorm(dim), nn.Linear(dim, 4 * dim, bias=False), SquaredReLU(), nn.Linear(4 * dim, dim, bias=False)
         )
 
-    def forward(self, latents: Tensor, features: Tensor, known: Tensor) -> Tensor:
-        own = self.norm_latents(latents)
-        both = torch.cat([self.norm_features(features), own], dim=1)  # [B, L + M, D]
+    def forward(self, latents: Tensor, normed: Tensor, known: Tensor) -> Tensor:
+        own, both = self.norm_latents(latents), self.to_keys_values.weight
+        # The norm's weights as part of the matrix: nothing as long as the features has to be gone back through.
+        of_features = functional.linear(normed, both * self.norm_features.weight, both @ self.norm_features.bias)
+        read = torch.cat([of_features, self.to_keys_values(own)], dim=1)  # [B, L + M, 2 · H · K]
         queries = self.to_queries(own).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, M, K]
-        keys, values = self.to_keys_values(both).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        keys, values = read.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         seen = torch.cat([known, known.new_ones(latents.shape[:2])], dim=1)[:, None, None]  # [B, 1, 1, L + M]
-        read = nn.functional.scaled_dot_product_attention(queries, keys, values, seen)  # [B, H, M, K]
-        latents = latents + self.to_out(read.transpose(1, 2).flatten(2))
+        found = functional.scaled_dot_product_attention(queries, keys, values, seen)  # [B, H, M, K]
+        latents = latents + self.to_out(found.transpose(1, 2).flatten(2))
         made: Tensor = latents + self.feedforward(latents)
         return made
 
@@ -56,9 +59,9 @@ class Perceiver(nn.Module):
         self.norm, self.to_llm = nn.LayerNorm(d_in), nn.Linear(d_in, d_out)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        known = counted(mask, states)
+        known, normed = counted(mask, states), functional.layer_norm(states, states.shape[-1:])
         latents = self.latents.expand(len(states), -1, -1)  # [B, M, D]
         for layer in self.layers:
-            latents = layer(latents, states, known)
+            latents = layer(latents, normed, known)
         made: Tensor = self.to_llm(self.norm(latents))
         return made, known.new_ones(made.shape[:2])

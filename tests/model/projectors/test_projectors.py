@@ -62,6 +62,22 @@ def test_the_q_former_and_the_resampler_are_as_large_as_the_published_ones() -> 
     assert size(llava) == 1024 * 4096 + 4096 + 4096 * 4096 + 4096
 
 
+def test_the_resampler_reads_normed_features_and_its_latents_as_published() -> None:
+    torch.manual_seed(0)
+    resampler = Perceiver(6, 4, queries=3, layers=1, heads=2, head_dim=4)
+    layer, features = resampler.layers[0], torch.randn(2, 9, 6)
+    for value in resampler.parameters():
+        torch.nn.init.normal_(value)
+    latents = resampler.latents.expand(2, -1, -1)
+    own = layer.norm_latents(latents)
+    keys, values = layer.to_keys_values(torch.cat([layer.norm_features(features), own], dim=1)).chunk(2, dim=-1)
+    heads = [rows.unflatten(-1, (2, 4)).transpose(1, 2) for rows in (layer.to_queries(own), keys, values)]
+    weights = (heads[0] @ heads[1].mT / 2).softmax(dim=-1)
+    latents = latents + layer.to_out((weights @ heads[2]).transpose(1, 2).flatten(2))
+    wanted = resampler.to_llm(resampler.norm(latents + layer.feedforward(latents)))
+    torch.testing.assert_close(resampler(features)[0], wanted)
+
+
 def test_the_resampler_bends_by_squared_relu() -> None:
     layers = Perceiver(4, 4, queries=1, layers=1, heads=1, head_dim=4).modules()
     bend = next(layer for layer in layers if isinstance(layer, SquaredReLU))
