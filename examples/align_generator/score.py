@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from mmagent import Agent, Image, Policy
 from mmagent.conversation import Conversation, Signal, message
 from mmagent.evaluation.score import share
 from mmagent.model import load_model
-from mmagent.model.decode import Sampler, decode
+from mmagent.model.decode import Processor, Sampler, decode
 from mmagent.model.mmlm import MMLM
 from mmagent.model.repeats import RepeatPenalty
 from mmagent.model.spans import Rules, SpanGrammar
@@ -76,7 +76,10 @@ def ask(parts: Parts, requests: Sequence[str]) -> list[list[Signal]]:
     """What replies to requests ask for: each is what it would be alone, but many are decoded side by side."""
     speaker, policy = Speaker(parts), Policy(max_tokens=48)
     tokens, table = parts.backbone.tokens, parts.rows.table
-    processors = [RepeatPenalty(table), SpanGrammar(table, speaker.vocabulary, Rules.of(policy, table, ["image"]))]
+    processors: list[Processor] = [
+        RepeatPenalty(table),
+        SpanGrammar(table, speaker.vocabulary, Rules.of(policy, table, ["image"])),
+    ]
     found: list[list[Signal]] = [[] for _ in requests]
     for at in range(0, len(requests), BATCH):
         asked = [Conversation([message("user", request)]) for request in requests[at : at + BATCH]]
@@ -95,7 +98,8 @@ def sheet(model: MMLM, requests: Sequence[str], path: Path) -> None:
     from PIL import Image as pil
 
     made = pil.new("RGB", (SIDE * len(requests), SIDE * 2))
-    for row, wire in enumerate(("text", "embedding")):
+    wires: tuple[Literal["text", "embedding"], ...] = ("text", "embedding")
+    for row, wire in enumerate(wires):
         for column, request in enumerate(requests):
             reply = Agent(model, policy=Policy(wire=wire, max_tokens=48))(request)
             for picture in [part for part in reply.parts if isinstance(part, Image)][:1]:

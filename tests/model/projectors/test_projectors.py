@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -65,7 +67,8 @@ def test_the_q_former_and_the_resampler_are_as_large_as_the_published_ones() -> 
 def test_the_resampler_reads_normed_features_and_its_latents_as_published() -> None:
     torch.manual_seed(0)
     resampler = Perceiver(6, 4, queries=3, layers=1, heads=2, head_dim=4)
-    layer, features = resampler.layers[0], torch.randn(2, 9, 6)
+    layer: Any = resampler.layers[0]
+    features = torch.randn(2, 9, 6)
     for value in resampler.parameters():
         torch.nn.init.normal_(value)
     latents = resampler.latents.expand(2, -1, -1)
