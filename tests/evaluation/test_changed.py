@@ -77,6 +77,26 @@ def test_shots_of_a_pool_leave_the_record_out_even_in_a_sample(source: Jsonl) ->
         assert len(answers(question)) == 5 and question.references[0] not in answers(question)
 
 
+class Holed(Several):
+    """The same, of which one cannot be read."""
+
+    def __getitem__(self, index: int) -> Record:
+        if index == 1:
+            raise BadRecord("hole", "it is torn")
+        return super().__getitem__(index)
+
+
+def test_a_bad_record_is_no_example_and_its_media_are_not_exchanged(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        Image(np.full((2, 2, 3), number, "uint8")).save(path)
+    source = Holed(*(asked(path, place=path.name) for path in paths))
+    for index in (0, 2, 3):
+        (question,) = questions(Shots(source, 2)[index], "shot")
+        assert len(answers(question)) == 2
+        assert picture(Exchanged(source)[index]) != picture(source[index])
+
+
 def test_more_shots_than_there_are_records_are_refused(source: Jsonl) -> None:
     with pytest.raises(IntakeError, match="6 examples cannot be drawn from 6 records"):
         Shots(source, 6)
@@ -196,6 +216,11 @@ def test_no_strength_changes_nothing_and_words_stay_words(text: str, seed: int) 
 
 def test_slips_are_as_many_as_the_strength_says() -> None:
     words = ["window"] * 400
+    for less, more in ((0.1, 0.25), (0.25, 0.5)):
+        pairs = zip(
+            mistyped(" ".join(words), less, RANDOM(0)).split(), mistyped(" ".join(words), more, RANDOM(0)).split()
+        )
+        assert all(one in ("window", other) for one, other in pairs)
     slips = sum(word != "window" for word in mistyped(" ".join(words), 0.25, RANDOM(0)).split())
     assert 70 < slips < 130
     assert all(word[0] == "w" for word in mistyped(" ".join(words), 1.0, RANDOM(0)).split())

@@ -5,7 +5,8 @@ Each is a Source over another, so they stack: `Shots(Sample(source, 100), 4)`. A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -38,7 +39,7 @@ class Shots:
     """Records with `k` others before each, request and answer, as earlier turns of the conversation.
 
     They are drawn for each record anew from `pool`, by default from the source itself; the record is never among its
-    own examples. What an example holds is not asked.
+    own examples, and no bad one is. What an example holds is not asked.
     """
 
     def __init__(self, source: Source, k: int, pool: Source | None = None, seed: int = 0) -> None:
@@ -56,10 +57,17 @@ class Shots:
     def __getitem__(self, index: int) -> Record:
         record = self._source[index]
         order = Permutation(len(self._pool), "shots", self._seed, index)
-        drawn = (self._pool[order[place]] for place in range(len(order)))
+        drawn = _good(self._pool, (order[place] for place in range(len(order))))
         chosen = islice((item for item in drawn if item.place != record.place), self._k)
         before = [_told(turn) for item in chosen for turn in item.turns]
         return replace(record, kind="instruction" if before else record.kind, turns=(*before, *record.turns))
+
+
+def _good(source: Source, order: Iterable[int]) -> Iterator[Record]:
+    """Its records in that order; of what is to stand beside others, bad ones are passed over."""
+    for index in order:
+        with suppress(BadRecord):
+            yield source[index]
 
 
 def _told(turn: Turn) -> Turn:
@@ -89,8 +97,8 @@ class Exchanged:
 
     def _others(self, index: int, own: Sequence[Shown]) -> Sequence[Shown]:
         """The media of the next record, in an order of the seed's, that has as many others of the same modalities."""
-        for step in range(1, len(self)):
-            other = _shown(self._source[self._order[(self._place[index] + step) % len(self)]])
+        after = (self._order[(self._place[index] + step) % len(self)] for step in range(1, len(self)))
+        for other in map(_shown, _good(self._source, after)):
             if [item.media.modality for item in other] == [item.media.modality for item in own] and all(
                 one.media.place != two.media.place for one, two in zip(own, other)
             ):

@@ -51,6 +51,7 @@ def mistyped(text: str, strength: float, random: Random) -> str:
     def slip(found: re.Match[str]) -> str:
         word = found[0]
         chance, at, kind = random.random(), int(random.integers(1, len(word) - 1)), int(random.integers(4))
+        which = random.random()  # drawn for every word, so that a greater strength has the same slips and more
         letter, after = word[at], word[at + 1]
         beside = _BESIDE.get(letter.lower(), "")
         if chance >= strength:
@@ -60,7 +61,7 @@ def mistyped(text: str, strength: float, random: Random) -> str:
         if kind == 1:
             return word[:at] + letter + word[at:]
         if kind == 2 and beside:
-            return word[:at] + beside[int(random.integers(len(beside)))] + word[at + 1 :]
+            return word[:at] + beside[int(which * len(beside))] + word[at + 1 :]
         return word[:at] + word[at + 1 :]
 
     return _WORD.sub(slip, text)
