@@ -30,6 +30,8 @@ from mmagent import Image, Video
 OUTSIDE = 0.15
 """The share of a step that may be spent outside the LLM's forward and backward."""
 BATCH, RECORDS = 8, 48
+POOL = 2
+"""Patches of a frame of a video that become one, either way, as LLaVA-NeXT pools them."""
 WORDS = [
     "a",
     "the",
@@ -152,7 +154,7 @@ def make_model(folder: Path) -> None:
         "inputs": {
             "image": {"encoder": {"tool": "image-encoder", "settings": eye}, "projector": {"kind": "mlp", "fold": 4}},
             "video": {
-                "encoder": {"tool": "video-encoder", "settings": {**eye, "frames": 8}},
+                "encoder": {"tool": "video-encoder", "settings": {**eye, "frames": 8, "pool": POOL}},
                 "projector": {"kind": "perceiver", "queries": 32, "layers": 2, "heads": 2, "head_dim": 32},
             },
         },
@@ -241,6 +243,9 @@ class Plain:
         with torch.no_grad():
             pixels = self._see(images=[still for each in stills for still in each], return_tensors="pt")
             states = self._vit(**pixels).last_hidden_state[:, 1:]  # [B · frames, L, D]
+            if self._family.shown == "video":
+                grid = states.mT.unflatten(-1, (14, 14))  # [B · frames, D, 14, 14]
+                states = torch.nn.functional.avg_pool2d(grid, POOL).flatten(2).mT
         whole = states.reshape(len(lessons), -1, states.shape[-1]).numpy()
         return [
             replace(

@@ -26,6 +26,7 @@ class _Encoder(Tool, kind="encoder", cost=4.0, memory=350_000_000, needs=("extra
         model: str,
         output: vision.Output = "patches",
         frames: int | None = None,
+        pool: int = 1,
         layer: int = -1,
         space: str = "",
         pickle: bool = False,
@@ -35,13 +36,18 @@ class _Encoder(Tool, kind="encoder", cost=4.0, memory=350_000_000, needs=("extra
     ) -> None:
         if frames is not None and frames < 1:
             raise ModelError(f"video-encoder: frames is at least 1, not {frames}")
+        if pool < 1 or (pool > 1 and output != "patches"):
+            raise ModelError(
+                f"video-encoder: pool is 1 or more, and above 1 for patches alone; not {pool} for {output}"
+            )
         self.choice, self.frames = vision.Choice(model, output, layer, revision, pickle, device, dtype), frames
+        self.pool = pool
         self.space = space or self.choice.space
 
     @classmethod
     def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
         tool = cast("_Encoder", cls.make(settings))
-        found = vision.video_facts(tool.choice, tool.frames)
+        found = vision.video_facts(tool.choice, tool.frames, tool.pool)
         return described(
             cls.card,
             (tool.choice.model, tool.choice.revision),
@@ -51,7 +57,7 @@ class _Encoder(Tool, kind="encoder", cost=4.0, memory=350_000_000, needs=("extra
         )
 
     def load(self) -> None:
-        self._tower = vision.load_video(self.choice, self.frames)
+        self._tower = vision.load_video(self.choice, self.frames, self.pool)
 
     def unload(self) -> None:
         del self._tower
@@ -72,7 +78,8 @@ class VideoEncoder(_Encoder, name="video-encoder.v1"):
     `model` is a folder or a hub id of anything that `image-encoder` takes, or of VideoMAE, ViViT, TimeSformer or
     V-JEPA 2. `frames` are taken, each the middle one of its share, some of them twice if the video has fewer; without
     it 8, or as many as the model takes. The states of a frame follow those of the frame before: `frames` times what
-    `output` means in `image-encoder`. Of encoders of whole videos `patches` are their tubelets, and `pooled` is their
+    `output` means in `image-encoder`. `pool` × `pool` neighbouring patches of a frame become their mean, as LLaVA-NeXT
+    (Zhang et al. 2024) pools videos; 2 gives a fourth of the states. Of encoders of whole videos `patches` are their tubelets, and `pooled` is their
     class token, where they have none the mean. `layer`, `space`, `pickle`, `revision`, `device` and `dtype` are as
     in `image-encoder`.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,21 @@ def test_frames_are_encoded_one_after_the_other_in_time(clip: Path, ctx: Any, ou
     still = loaded("image-encoder.v1", model=str(clip), output=output)
     each = [still.run(Image(video.array[index])).array for index in (1, 4, 7)]  # the middle ones of three shares
     assert np.allclose(made, np.concatenate(each), atol=1e-5)
+
+
+@pytest.mark.parametrize("pool", [2, 3])
+def test_neighbouring_patches_become_their_mean(clip: Path, ctx: Any, pool: int) -> None:
+    video, settings = movie(2), {"model": str(clip), "frames": 2, "pool": pool}
+    whole = loaded(TOOL, model=str(clip), frames=2).run(video, ctx).array
+    side = math.isqrt(len(whole) // 2)
+    grid = whole.reshape(2, side, side, -1)
+    wanted = [
+        frame[row : row + pool, column : column + pool].mean(axis=(0, 1))
+        for frame in grid for row in range(0, side, pool) for column in range(0, side, pool)
+    ]  # fmt: skip
+    assert np.allclose(loaded(TOOL, **settings).run(video, ctx).array, wanted, atol=1e-6)
+    states = card_of(TOOL, **settings).outputs[0]
+    assert states.constraints["tokens"] == len(wanted) < len(whole)
 
 
 def test_a_short_video_gives_frames_twice_and_a_long_one_the_same_number(clip: Path, ctx: Any) -> None:
@@ -118,6 +134,9 @@ def test_what_comes_out_is_what_the_card_declares(clip: Path, videomae: Path, ct
         ({"output": "cls"}, "has no cls state; take patches or pooled"),
         ({"layer": 3}, "has 2 layers; layer is -3 … 2, not 3"),
         ({"frames": 0}, "frames is at least 1, not 0"),
+        ({"pool": 0}, "pool is 1 or more"),
+        ({"pool": 2, "output": "pooled"}, "above 1 for patches alone; not 2 for pooled"),
+        ({"pool": 2}, "sees whole videos, whose tubelets are not pooled"),
     ],
 )
 def test_what_videomae_does_not_have_is_refused_before_loading(
