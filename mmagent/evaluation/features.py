@@ -56,7 +56,9 @@ def media_in(folder: str | Path, modality: str) -> list[Reference]:
         found = [
             home.file(path.relative_to(home.path).as_posix(), modality)
             for path in sorted(home.path.rglob("*"))
-            if path.is_file() and _modality(path.name) == modality
+            if path.is_file()
+            and (kind := _modality(path.name))
+            and fits(modality, kind)  # a file of speech is one of audio
         ]
     if not found:
         raise IntakeError(f"{folder} holds no {modality}")

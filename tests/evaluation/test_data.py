@@ -14,7 +14,7 @@ from mmagent.errors import IntakeError
 from mmagent.evaluation.data import LAYOUTS, open_data
 from mmagent.evaluation.features import matching, media_in, vectors
 from mmagent.evaluation.runs import questions
-from mmagent.media import Image, Media, Text
+from mmagent.media import Audio, Image, Media, Text
 from mmagent.training.data import BadRecord, Jsonl, Source
 from mmagent.training.shards import Features
 
@@ -107,6 +107,8 @@ def test_media_of_a_folder_are_those_of_one_modality(squares: Path) -> None:
     assert [item.place for item in media_in(squares.parent, "image")] == [
         str(squares.parent / f"{n}.png") for n in range(6)
     ]
+    said = Audio(np.zeros(1600, "float32"), 16_000).save(squares.parent / "said.wav")
+    assert [item.place for item in media_in(squares.parent, "speech")] == [str(said)]
     with pytest.raises(IntakeError, match="holds no video"):
         media_in(squares.parent, "video")
 

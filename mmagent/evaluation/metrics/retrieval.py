@@ -19,7 +19,8 @@ def retrieval(similarity: object, relevant: object | None = None, ks: Sequence[i
 
     `similarity` is `[Q, C]`, `relevant` a bool matrix of that shape; without it, candidate i alone is right for query
     i. recall@k is the share of queries with a right one among the first k, as image–text retrieval reports it. Equal
-    similarities rank right ones last, so that a model that tells nothing apart gets nothing for it.
+    similarities rank right ones last, so that a model that tells nothing apart gets nothing for it. A k above the
+    number of candidates, of which every query would be right, is left out.
     """
     import numpy as np
 

@@ -1,4 +1,6 @@
-"""Whether a reply holds the media that were asked for, no others, and in the order in which they were asked."""
+"""Whether a reply calls for the media that were wanted, no others, and in the order in which they were.
+
+What is scored is the model: a medium whose tool failed was called for."""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from mmagent.evaluation.score import Score, known, share
 
 
 def routing(wanted: Sequence[Sequence[str]], made: Sequence[Sequence[str]]) -> dict[str, Score]:
-    """Scores of requests by the modalities that each wanted and those that came, in order, text left out.
+    """Scores of requests by the modalities that each wanted and those its reply called for, in order, text left out.
 
     `precision` and `recall` count media, all together and for each modality. `order` is the share in the right order
     of requests that wanted several modalities and got all; what came besides does not matter to it. `exact` is the
