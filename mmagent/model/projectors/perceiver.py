@@ -39,7 +39,7 @@ class _Layer(nn.Module):
         of_features = functional.linear(normed, both * self.norm_features.weight, both @ self.norm_features.bias)
         read = torch.cat([of_features, self.to_keys_values(own)], dim=1)  # [B, L + M, 2 · H · K]
         queries = self.to_queries(own).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, M, K]
-        keys, values = read.view(*read.shape[:2], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        keys, values = read.view(*read.shape[:2], 2, self.heads, queries.shape[-1]).permute(2, 0, 3, 1, 4)
         seen = torch.cat([known, known.new_ones(latents.shape[:2])], dim=1)[:, None, None]  # [B, 1, 1, L + M]
         found = functional.scaled_dot_product_attention(queries, keys, values, seen)  # [B, H, M, K]
         latents = latents + self.to_out(found.transpose(1, 2).flatten(2))
