@@ -31,7 +31,10 @@ from mmagent.training.run.train import MODEL, train
 
 HERE = Path(__file__).parent
 KINDS = ("mlp", "perceiver", "linear")
-LORA = {"rank": 8, "alpha": 16, "targets": ["q_proj", "v_proj"]}
+LORA = {
+    "rank": 16, "alpha": 32,
+    "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+}  # fmt: skip
 COST, SCORES = "cost.json", "scores.json"
 SAMPLE = 200
 """Pictures of the test split by which the kinds are compared; the final scores are those of all."""
