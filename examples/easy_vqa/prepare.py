@@ -50,9 +50,6 @@ def prepare(folder: Path, pictures: int | None = None) -> None:
         for picture in of:
             shutil.copyfile(paths[int(Path(picture).stem)], folder / picture)
         write(folder / f"{split}.jsonl", (asked(picture, several) for picture, several in of.items()))
-        if split == "test":
-            alone = (asked(picture, [one]) for picture, several in of.items() for one in several)
-            write(folder / "questions.jsonl", alone)
 
 
 if __name__ == "__main__":
