@@ -1,7 +1,7 @@
 """easy-VQA's own splits as records of ours: `python prepare.py FOLDER`.
 
-`train.jsonl` and `test.jsonl` have a line for each picture, with all its questions; `questions.jsonl` has one for each
-question of the test split. The pictures lie beside them. easy-VQA is MIT-licensed, (c) Victor Zhou: `pip install --no-deps easy-vqa==1.0`.
+`train.jsonl` and `test.jsonl` have a line for each picture, with all its questions. The pictures lie beside them. easy-VQA
+is MIT-licensed, (c) Victor Zhou: `pip install --no-deps easy-vqa==1.0`.
 """
 
 from __future__ import annotations
