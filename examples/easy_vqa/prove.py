@@ -24,6 +24,7 @@ import yaml
 from mmagent.evaluation.greedy import greedy
 from mmagent.evaluation.perplexity import perplexity
 from mmagent.evaluation.runs.changed import Exchanged, Sample
+from mmagent.model import saved
 from mmagent.model.backbones import load_backbone
 from mmagent.training.data import Jsonl, Source
 from mmagent.training.run.room import open_room
@@ -31,12 +32,14 @@ from mmagent.training.run.spec import read_run
 from mmagent.training.run.train import MODEL, train
 
 HERE = Path(__file__).parent
-KINDS = ("mlp", "perceiver", "linear")
+KINDS = ("mlp", "perceiver", "linear", "gated")
 LORA = {
     "rank": 16, "alpha": 32,
     "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
 }  # fmt: skip
 COST, SCORES = "cost.json", "scores.json"
+TEXTS = 600
+"""Texts of the LLM's own that it rehearses."""
 SAMPLE = 200
 """Pictures of the test split by which the kinds are compared; the final scores are those of all."""
 
@@ -75,8 +78,6 @@ def scores(folder: Path, model: Path, source: Source) -> dict[str, Any]:
 
 def plain(model: Path, text: str) -> dict[str, float]:
     """The perplexity of a text by the untouched LLM and by that of a model."""
-    from mmagent.model import saved
-
     parts = saved.load(model)
     told = {
         "untouched": perplexity(load_backbone(parts.spec.backbone), text),
@@ -165,6 +166,9 @@ def prove(folder: Path, kinds: Sequence[str] = KINDS, pictures: int | None = Non
     start = folder / "runs" / "frozen-lora"
     if not (start / "model.yaml").is_file():
         with_lora(frozen, start)
+    if not (folder / "data" / "text.jsonl").is_file():
+        backbone = load_backbone(saved.load(frozen).spec.backbone)
+        import_module("rehearse").rehearse(folder / "data" / "text.jsonl", backbone, pictures or TEXTS)
     rows["lora"] = row(folder, "lora", learn(folder, "instruct.yaml", "lora"), every, text)
     words = text_only(folder / "data")
     told = {"best": best, "runs": rows, "text only": words}

@@ -137,7 +137,7 @@ class _Spoken:
 class Teacher:
     """Makes lessons of records for one model. `features` are what its encoders gave, by modality; `length` tells how
     many positions a piece takes; a lesson of more than `context` is refused. With `apart`, every reply of a record is
-    learnt as if nothing had been said before it, behind the media of the record's first request. `single` is true of
+    learnt as if nothing had been said before it, behind the media of the record's first request; a text is learnt whole. `single` is true of
     LLMs that read a prompt as a whole: what stands behind the first reply that is learnt would not be read as in use."""
 
     def __init__(
@@ -155,7 +155,7 @@ class Teacher:
 
     def lesson(self, record: Record) -> Lesson:
         """The lesson of a record's turns; ConversationError if the model cannot be taught it."""
-        if not self._apart:
+        if not self._apart or record.kind == "text":  # a text is no exchange
             return self._lesson(record.turns, record.place)
         seen: dict[int, Segment | Seen] = {}  # lessons are joined by what they have in common, media by identity
 

@@ -21,8 +21,8 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(EXAMPLE))
     monkeypatch.setenv("MMAGENT_PATH", str(ROOT / "tests" / "training" / "shelf"))
     yield import_module("prove")
-    for name in ("prove", "prepare"):
-        sys.modules.pop(name)
+    for name in ("prove", "prepare", "rehearse"):
+        sys.modules.pop(name, None)
 
 
 def make_llm(folder: Path) -> Path:

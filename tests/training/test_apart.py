@@ -43,11 +43,11 @@ def room_of(model_of: Model, data: Path, tmp_path: Path) -> Any:
     """Opens a room on records, their replies apart or not."""
     with ExitStack() as stack:
 
-        def make(records: list[dict[str, Any]], *, apart: bool, **changes: Any) -> Room:
+        def make(records: list[dict[str, Any]], *, apart: bool, stage: str = "align-inputs", **changes: Any) -> Room:
             file = data / f"{tmp_path.name}-{len(records)}-{apart}.jsonl"
             file.write_text("".join(f"{json.dumps(one)}\n" for one in records), "utf-8")
             run = {
-                "model": str(model_of(**changes)), "stage": {"kind": "align-inputs"}, "recipe": {"steps": 1},
+                "model": str(model_of(**changes)), "stage": {"kind": stage}, "recipe": {"steps": 1},
                 "data": [{"kind": "jsonl", "path": str(file)}], "batch": len(records), "apart": apart,
             }  # fmt: skip
             return open_room(RunSpec.model_validate(run), tmp_path, tmp_path / f"out-{apart}", stack)
@@ -107,3 +107,11 @@ def test_a_window_of_attention_is_not_read_past(room_of: Callable[..., Room]) ->
     room.parts.backbone.model.config.layer_types = ["sliding_attention", "full_attention"]
     with pytest.raises(ModelError, match="share their beginning; set apart: false"):
         room.course.losses(room.course.at(0, 0))
+
+
+def test_a_text_beside_exchanges_is_learnt_whole(room_of: Callable[..., Room]) -> None:
+    text = {"kind": "text", "turns": [said("assistant", {"text": "the cat sat on the mat."})]}
+    joined = of(room_of([text, record(*ASKED)], apart=True, stage="instruct"))
+    each = of(room_of([text, *map(record, ASKED)], apart=False, stage="instruct"))
+    assert torch.equal(joined[0], each[0])
+    torch.testing.assert_close(joined[1], each[1], rtol=1e-4, atol=1e-4)

@@ -12,20 +12,25 @@ from click.testing import CliRunner
 
 from mmagent.cli.app import main
 
-SETS = {"warm": ("red", "grey"), "cold": ("blue", "green")}
+OTHER = {"red": "blue", "blue": "red", "green": "grey", "grey": "green"}
+"""What a colour is called in the second set."""
 
 
 @pytest.fixture
 def sets(data: Path, tmp_path: Path) -> dict[str, Path]:
-    """Two data sets that share no colour."""
-    lines = (data / "seen.jsonl").read_text().splitlines(keepends=True)
-    paths = {name: data / f"{tmp_path.name}-{name}.jsonl" for name in SETS}
-    for name, path in paths.items():
-        path.write_text("".join(line for line in lines if any(f"{colour}.png" in line for colour in SETS[name])))
+    """The same pictures twice, and every colour called by another's name the second time."""
+    lines = [json.loads(line) for line in (data / "seen.jsonl").read_text().splitlines()]
+    paths = {name: data / f"{tmp_path.name}-{name}.jsonl" for name in ("right", "wrong")}
+    paths["right"].write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for line in lines:
+        said = line["turns"][1]["parts"][0]
+        name = said["text"].removeprefix("It is ").removesuffix(".")
+        said["text"] = f"It is {OTHER[name]}."
+    paths["wrong"].write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return paths
 
 
-def test_a_model_answers_what_it_was_trained_on_and_the_table_tells_the_rest(
+def test_models_answer_as_they_were_trained_to_and_the_table_tells_it(
     model_of: Callable[..., Path], sets: dict[str, Path], tmp_path: Path
 ) -> None:
     folders = {}
@@ -34,7 +39,7 @@ def test_a_model_answers_what_it_was_trained_on_and_the_table_tells_the_rest(
             "model": str(model_of()),
             "stage": {"kind": "align-inputs"},
             "data": [{"kind": "jsonl", "path": str(path)}],
-            "recipe": {"steps": 80, "rate": 0.01, "warmup": 2, "average": 0.0, "keep_every": 80},
+            "recipe": {"steps": 160, "rate": 0.01, "warmup": 2, "average": 0.0, "keep_every": 160},
             "batch": 4,
         }
         file = tmp_path / f"{name}.yaml"
@@ -43,7 +48,7 @@ def test_a_model_answers_what_it_was_trained_on_and_the_table_tells_the_rest(
         assert trained.exit_code == 0, trained.stderr
         folders[name] = (tmp_path / name / "model").rename(tmp_path / f"trained-on-{name}")
     words = ["eval", "run", "--metrics", "exact-match", "--json", "--out", str(tmp_path / "table")]
-    for name in SETS:
+    for name in sets:
         words += ["--agent", str(folders[name]), "--data", f"jsonl:{sets[name]}"]
     asked = CliRunner().invoke(main, words)
     assert asked.exit_code == 0, asked.stderr
@@ -52,8 +57,8 @@ def test_a_model_answers_what_it_was_trained_on_and_the_table_tells_the_rest(
         for item in json.loads(asked.stdout)["results"]
     }
     assert len(found) == 4
-    for name in SETS:
-        for other in SETS:
+    for name in sets:
+        for other in sets:
             score = found[f"trained-on-{name}", sets[other].stem]
-            assert score == 1.0 if name == other else score < 0.5, found
+            assert score > 0.7 if name == other else score < 0.3, found
     assert (tmp_path / "table" / "transfer-exact-match.png").is_file()
