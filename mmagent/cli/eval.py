@@ -40,7 +40,7 @@ def metrics_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("run")
 @click.option("--data", "data", required=True, multiple=True, metavar="LAYOUT:PATHS",
-              help="What to ask, such as jsonl:records.jsonl or vqav2:QUESTIONS,ANNOTATIONS,IMAGES (may be repeated).")  # fmt: skip
+              help="What to ask, such as jsonl:records.jsonl or vqa:QUESTIONS,ANNOTATIONS,IMAGES (may be repeated).")  # fmt: skip
 @click.option("--agent", "agents", multiple=True, default=("pocket",), show_default=True, metavar="MODEL",
               help="Who is asked: a model's name or folder (may be repeated).")  # fmt: skip
 @metrics_option

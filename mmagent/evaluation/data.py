@@ -1,4 +1,4 @@
-"""Data sets by what a command line calls them: `jsonl:records.jsonl`, `vqav2:questions.json,annotations.json,images`."""
+"""Data sets by what a command line calls them: `jsonl:records.jsonl`, `vqa:questions.json,annotations.json,images`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from mmagent.errors import IntakeError
 from mmagent.evaluation.runs.presence import Presence, catalogue
@@ -24,6 +27,7 @@ from mmagent.training.data import (
     cc3m,
     webvid,
 )
+from mmagent.training.run.data import FactsReader, ReaderSpec
 
 _Opened: TypeAlias = "Source | Facts"
 
@@ -44,15 +48,17 @@ def _presence(path: str, strategy: str = "random") -> Presence:
 
 LAYOUTS: Mapping[str, Layout] = {
     "jsonl": Layout(Jsonl, ("FILE", "MEDIA"), 1),
-    "tar": Layout(TarRecords, ("SHARD",)),
+    "tars": Layout(TarRecords, ("SHARD",)),
     "llava": Layout(Llava, ("FILE", "MEDIA")),
-    "vqav2": Layout(VqaV2, ("QUESTIONS", "ANNOTATIONS", "IMAGES"), template="vqa"),
+    "vqa": Layout(VqaV2, ("QUESTIONS", "ANNOTATIONS", "IMAGES"), template="vqa"),
     "coco": Layout(CocoCaptions, ("ANNOTATIONS", "IMAGES"), template="caption"),
     "cc3m": Layout(cc3m, ("SHARD",), template="caption"),
     "audiocaps": Layout(audiocaps, ("CSV", "FOLDER"), template="caption"),
     "webvid": Layout(webvid, ("CSV", "FOLDER"), template="caption"),
     "presence": Layout(_presence, ("CATALOGUE", "STRATEGY"), 1),
 }
+WRITTEN = "written"
+"""The layout of a YAML file that describes one source as a run file does: columns and endings have no place in a line."""
 _CAPTIONING = frozenset({"caption", "pair"})
 
 
@@ -63,8 +69,10 @@ def open_data(name: str, template: str = "", seed: int = 0) -> Source:
     to be described, all captions of one medium are the answers of one record.
     """
     layout, colon, rest = name.partition(":")
+    if colon and layout == WRITTEN:
+        return _written(Path(rest), template, seed)
     if not colon or layout not in LAYOUTS:
-        raise IntakeError(f"{name!r} is no data set; write LAYOUT:PATH with one of {', '.join(LAYOUTS)}")
+        raise IntakeError(f"{name!r} is no data set; write LAYOUT:PATH with one of {', '.join(LAYOUTS)}, {WRITTEN}")
     found, paths = LAYOUTS[layout], rest.split(",")
     if not len(found.paths) - found.optional <= len(paths) <= len(found.paths) or not all(paths):
         wanted = ",".join(found.paths[: len(found.paths) - found.optional])
@@ -72,12 +80,34 @@ def open_data(name: str, template: str = "", seed: int = 0) -> Source:
         raise IntakeError(f"{layout} is written {layout}:{wanted}{more}; got {rest!r}")
     opened = found.open(*paths)
     if not found.template:
-        if template:
-            raise IntakeError(f"{layout} holds records in words of their own; leave the template {template!r} out")
+        _own_words(layout, template)
         return opened  # type: ignore[return-value]  # without a template it gives records
-    chosen = template or found.template
-    facts: Facts = opened  # type: ignore[assignment]  # with one it gives facts
-    return Worded(Grouped(facts) if chosen in _CAPTIONING else facts, chosen, seed)
+    return _worded(opened, template or found.template, seed)  # type: ignore[arg-type]  # with one it gives facts
+
+
+def _written(path: Path, template: str, seed: int) -> Source:
+    """The source that a YAML file describes, its paths relative to the file's folder."""
+    try:
+        spec: ReaderSpec = TypeAdapter[ReaderSpec](ReaderSpec).validate_python(yaml.safe_load(path.read_text("utf-8")))
+    except OSError as error:
+        raise IntakeError(
+            f"{path} cannot be read ({error.strerror}); name a YAML file that describes a source"
+        ) from None
+    except (yaml.YAMLError, ValidationError) as error:
+        raise IntakeError(f"{path} describes no source of data: {error}") from None
+    if not isinstance(spec, FactsReader):
+        _own_words(spec.kind, template)
+        return spec.open(path.parent, seed)
+    return _worded(spec.facts(path.parent), template or spec.words(path.parent), seed)
+
+
+def _own_words(layout: str, template: str) -> None:
+    if template:
+        raise IntakeError(f"{layout} holds records in words of their own; leave the template {template!r} out")
+
+
+def _worded(facts: Facts, template: str, seed: int) -> Worded:
+    return Worded(Grouped(facts) if template in _CAPTIONING else facts, template, seed)
 
 
 class Grouped:

@@ -184,7 +184,7 @@ def test_bad_records_stop_the_run_or_are_told(
         (["--data", "jsonl:x.jsonl", "--metrics", "beauty"], "no metric is called 'beauty'"),
         (["--data", "jsonl:x.jsonl", "--metrics", "f1", "--perturb", "fog"], "no perturbation is called 'fog'"),
         (["--data", "colours", "--metrics", "f1"], "write LAYOUT:PATH"),
-        (["--data", "vqav2:q.json", "--metrics", "f1"], "vqav2 is written vqav2:QUESTIONS,ANNOTATIONS,IMAGES"),
+        (["--data", "vqa:q.json", "--metrics", "f1"], "vqa is written vqa:QUESTIONS,ANNOTATIONS,IMAGES"),
         (["--data", "jsonl:nowhere.jsonl", "--metrics", "f1"], "nowhere.jsonl"),
     ],
 )

@@ -97,6 +97,13 @@ def test_a_bad_record_is_no_example_and_its_media_are_not_exchanged(tmp_path: Pa
         assert picture(Exchanged(source)[index]) != picture(source[index])
 
 
+def test_fewer_examples_than_were_asked_for_are_no_examples(tmp_path: Path) -> None:
+    path = Image(np.zeros((2, 2, 3), "uint8")).save(tmp_path / "0.png")
+    source = Holed(*(asked(path, place=str(number)) for number in range(4)))
+    with pytest.raises(BadRecord, match="3 examples are asked for, and 2 records can be used"):
+        Shots(source, 3)[0]
+
+
 def test_more_shots_than_there_are_records_are_refused(source: Jsonl) -> None:
     with pytest.raises(IntakeError, match="6 examples cannot be drawn from 6 records"):
         Shots(source, 6)

@@ -42,6 +42,37 @@ def test_all_captions_of_a_picture_are_answers_of_one_record(images: Path, tmp_p
     assert [item.references for item in found] == [("a cat", "one cat"), ("a dog",)]
 
 
+def test_a_source_is_written_as_in_a_run_file(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(
+        "file,said\nCOCO_val2014_000000000001,a cat\nCOCO_val2014_000000000001,one cat\n"
+    )
+    spec = {
+        "kind": "csv", "path": "table.csv", "folder": "images", "media": {"media": ["image", "{file}.png"]},
+        "text": {"caption": "said"}, "template": "caption",
+    }  # fmt: skip
+    (tmp_path / "table.yaml").write_text(json.dumps(spec))
+    (question,) = questions(open_data(f"written:{tmp_path / 'table.yaml'}")[0], "x")
+    assert question.references == ("a cat", "one cat")
+    made = open_data(f"written:{tmp_path / 'table.yaml'}", "make")
+    assert [item.wanted for item in questions(made[0], "x")] == [("image",)] and len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("kind: jsonl\npath: nowhere.jsonl\n", "nowhere.jsonl"),
+        ("kind: photos\n", "describes no source of data"),
+        ("a: [", "describes no source of data"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_file_that_describes_no_source_is_told(text: str | None, fault: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(IntakeError, match=fault):
+        open_data(f"written:{tmp_path / 'data.yaml'}")
+
+
 def test_another_template_asks_for_the_picture(images: Path, tmp_path: Path) -> None:
     source = open_data(f"coco:{tmp_path / 'captions.json'},{images}", "make", seed=1)
     found = [question for index in range(len(source)) for question in questions(source[index], "x")]
@@ -55,7 +86,7 @@ def test_ten_peoples_answers_are_references(images: Path, tmp_path: Path) -> Non
     (tmp_path / "q.json").write_text(json.dumps(asked))
     (tmp_path / "a.json").write_text(json.dumps(told))
     (images / "COCO_val2014_000000000001.png").rename(images / "COCO_val2014_000000000001.jpg")
-    source = open_data(f"vqav2:{tmp_path / 'q.json'},{tmp_path / 'a.json'},{images}")
+    source = open_data(f"vqa:{tmp_path / 'q.json'},{tmp_path / 'a.json'},{images}")
     (question,) = questions(source[0], "x")
     assert question.references == ("cat",) * 6 + ("kitten",) * 4
 

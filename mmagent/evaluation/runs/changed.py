@@ -39,7 +39,7 @@ class Shots:
     """Records with `k` others before each, request and answer, as earlier turns of the conversation.
 
     They are drawn for each record anew from `pool`, by default from the source itself; the record is never among its
-    own examples, and no bad one is. What an example holds is not asked.
+    own examples, and no bad one is: where too few are left, the record is bad. What an example holds is not asked.
     """
 
     def __init__(self, source: Source, k: int, pool: Source | None = None, seed: int = 0) -> None:
@@ -58,7 +58,9 @@ class Shots:
         record = self._source[index]
         order = Permutation(len(self._pool), "shots", self._seed, index)
         drawn = _good(self._pool, (order[place] for place in range(len(order))))
-        chosen = islice((item for item in drawn if item.place != record.place), self._k)
+        chosen = [*islice((item for item in drawn if item.place != record.place), self._k)]
+        if len(chosen) < self._k:
+            raise BadRecord(record.place, f"{self._k} examples are asked for, and {len(chosen)} records can be used")
         before = [_told(turn) for item in chosen for turn in item.turns]
         return replace(record, kind="instruction" if before else record.kind, turns=(*before, *record.turns))
 

@@ -74,21 +74,25 @@ class Llava(Reader):
         return readers.Llava(beside / self.path, beside / self.media, inline=self.inline, name=self.name)
 
 
-class _Facts(Reader):
+class FactsReader(Reader):
     """Facts, put into words by a template: one of ours by name, or a YAML file."""
 
     template: str
 
     def open(self, beside: Path, seed: int) -> Source:
+        return Worded(self.facts(beside), self.words(beside), seed)
+
+    def words(self, beside: Path) -> str:
+        """The template: a file beside the run file, or else a name of ours."""
         own = beside / self.template
-        return Worded(self.facts(beside), str(own) if own.is_file() else self.template, seed)
+        return str(own) if own.is_file() else self.template
 
     @abstractmethod
     def facts(self, beside: Path) -> Facts:
         """The facts themselves."""
 
 
-class Coco(_Facts):
+class Coco(FactsReader):
     """COCO's captions."""
 
     kind: Literal["coco"]
@@ -100,7 +104,7 @@ class Coco(_Facts):
         return readers.CocoCaptions(beside / self.annotations, beside / self.images, self.name)
 
 
-class Vqa(_Facts):
+class Vqa(FactsReader):
     """Questions and answers in the layout of VQAv2."""
 
     kind: Literal["vqa"]
@@ -115,7 +119,7 @@ class Vqa(_Facts):
         return readers.VqaV2(*paths, image=self.image, name=self.name)
 
 
-class Cc3m(_Facts):
+class Cc3m(FactsReader):
     """CC3M, or any set that img2dataset packed, in tar shards."""
 
     kind: Literal["cc3m"]
@@ -126,7 +130,7 @@ class Cc3m(_Facts):
         return readers.cc3m(_all(beside, self.paths), name=self.name or "cc3m")
 
 
-class AudioCaps(_Facts):
+class AudioCaps(FactsReader):
     """AudioCaps' table of captions, with a folder of sounds."""
 
     kind: Literal["audiocaps"]
@@ -138,7 +142,7 @@ class AudioCaps(_Facts):
         return readers.audiocaps(beside / self.path, beside / self.folder, name=self.name)
 
 
-class WebVid(_Facts):
+class WebVid(FactsReader):
     """WebVid's table of captions, with a folder of videos."""
 
     kind: Literal["webvid"]
@@ -150,7 +154,7 @@ class WebVid(_Facts):
         return readers.webvid(beside / self.path, beside / self.folder, name=self.name)
 
 
-class Csv(_Facts):
+class Csv(FactsReader):
     """A table with a folder: `media` are (modality, path with columns as holes) by name, `text` columns by name."""
 
     kind: Literal["csv"]
@@ -163,7 +167,7 @@ class Csv(_Facts):
         return readers.Table(beside / self.path, beside / self.folder, media=self.media, text=self.text, name=self.name)
 
 
-class WebDataset(_Facts):
+class WebDataset(FactsReader):
     """Tar shards of samples: `fields` name the endings of their members."""
 
     kind: Literal["webdataset"]
@@ -174,7 +178,7 @@ class WebDataset(_Facts):
         return readers.WebDataset(_all(beside, self.paths), self.fields, name=self.name or "webdataset")
 
 
-class Hub(_Facts):
+class Hub(FactsReader):
     """A data set of Hugging Face's library, saved to a folder: `columns` by name."""
 
     kind: Literal["hub"]
