@@ -198,6 +198,11 @@ STAGES: Mapping[str, Stage] = {
         "unet",
         Recipe(steps=8_000, average=0.999, keep_every=250, sample_every=1000, precision="bf16"),
     ),
+    "pictures-3": Stage(
+        _pictures("pictures-2"),
+        "unet",
+        Recipe(steps=10_000, average=0.999, keep_every=250, sample_every=1000, precision="bf16", seed=3),
+    ),
     "clips-1": Stage(_clips(None), "unet", Recipe(steps=10_000, average=0.998, keep_every=500, precision="bf16")),
     "sound-autoencoder": Stage(sound_stages.autoencoder, "vae", sound_stages.AUTOENCODER, sound_stages.scale),
     "vocoder-1": Stage(sound_stages.vocoder, "vocoder", sound_stages.VOCODER),
