@@ -4,6 +4,7 @@ catalogue   the things, sounds and solids, one table         sprites   pictures 
 scenes      pictures: one to three things on a background    videos    a thing that moves
 sounds      a sound, so many times, at a pitch               solids    surfaces as clouds of points
 splits      which combinations are never trained on          words     how people put all that
+files       media and records on disk                        page      samples to look at and listen to
 
 Everything is a pure function of a seed. A *spec* (Scene, Clip, Noise, Cloud) says what there is; rendering it gives
 arrays; its facts are what a judge is asked about.

@@ -21,7 +21,7 @@ TIMES = {1: "once", 2: "twice", 3: "three times"}
 PLURALS = {
     "butterfly": "butterflies", "box": "boxes", "bus": "buses", "die": "dice", "game die": "game dice", "fish": "fish",
     "glass": "glasses", "wine glass": "wine glasses", "ladybird": "ladybirds", "strawberry": "strawberries",
-    "octopus": "octopuses", "puppy": "puppies", "bunny": "bunnies", "berry": "berries",
+    "octopus": "octopuses", "cactus": "cactuses", "puppy": "puppies", "bunny": "bunnies", "berry": "berries",
 }  # fmt: skip
 
 # {a} the thing with its article, {them} so many of it, {first} and {second} of a pair, {ground} the background,
