@@ -31,14 +31,14 @@ def rehearse(path: Path, backbone: Backbone, texts: int = 600, tokens: int = 128
     lines: list[str] = []
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        for first in begun.split(BATCH):
-            ids = first[:, None]
+        for at in range(0, texts, BATCH):
+            ids = begun[at : at + BATCH, None]
             found = backbone.model.generate(
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens - 1, do_sample=True, top_k=50, top_p=1.0,
                 temperature=1.0, pad_token_id=words[0],
             )  # fmt: skip
             for row in found.tolist():
-                end = next((at for at, one in enumerate(row) if one in backbone.tokens.controls), len(row))
+                end = next((place for place, one in enumerate(row) if one in backbone.tokens.controls), len(row))
                 said = {"role": "assistant", "parts": [{"text": backbone.tokens.decode(row[:end])}]}
                 lines.append(json.dumps({"kind": "text", "turns": [said]}))
             print(f"{len(lines)} of {texts} texts", flush=True)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from mmagent.pocket.world.catalogue import catalogue
-from mmagent.pocket.world.videos import Motion
 from mmagent.pocket.world.words import plural
 
 _COUNTS = {
     "1": r"one|once|1|single|a single time", "2": r"two|twice|2|a pair of|a couple of", "3": r"three|thrice|3",
 }  # fmt: skip
-_MOTIONS: Mapping[Motion, str] = {
+_MOTIONS = {
     "bounces": r"bounc\w+", "grows": r"gr[oe]w\w*|gets? (?:bigger|larger)|getting (?:bigger|larger)",
     "shrinks": r"shr[ia]nk\w*|gets? smaller|getting smaller", "left": r"left|leftwards?", "right": r"right|rightwards?",
     "up": r"up|upwards?|ris\w+|climb\w*", "down": r"down|downwards?|sink\w*|fall\w*|descend\w*",
