@@ -63,14 +63,14 @@ def draw(random: Random, allowed: Callable[[Iterable[Combination]], bool] | None
             return noise
 
 
-def render(noise: Noise) -> Array:
-    """The samples, float32 `[32000]`, at most 0.9 in size."""
+def render(noise: Noise, semitones: float | None = None) -> Array:
+    """The samples, float32 `[32000]`, at most 0.9 in size. `semitones` bends it so far instead of by its pitch."""
     import numpy as np
 
     random = Random(noise.seed)  # noqa: S311  # chance, not secrets
     take = random.choice(catalogue().thing(noise.thing).takes)
-    semitones = SEMITONES[noise.pitch] + random.uniform(-0.5, 0.5)
-    once = _filtered(_once(take, round(semitones, 1), noise.count), random)
+    about = SEMITONES[noise.pitch] + random.uniform(-0.5, 0.5)
+    once = _filtered(_once(take, round(about if semitones is None else semitones, 1), noise.count), random)
     n_all = round(SECONDS * RATE)
     made = np.zeros(n_all, np.float32)
     gap = (SECONDS - 0.05) / noise.count
