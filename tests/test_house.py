@@ -51,7 +51,8 @@ LAYERS = [
 ]
 """Lower rooms first: a room imports itself and rooms to its left. docs/architecture.md says what each is for."""
 
-PUBLIC = {f"mmagent{module}" for module in ("", ".tool", ".media", ".errors", ".fetch", ".checkpoint", ".diffusion")}
+_PUBLIC = ("", ".tool", ".media", ".errors", ".fetch", ".checkpoint", ".diffusion", ".pocket.encoders")
+PUBLIC = {f"mmagent{module}" for module in _PUBLIC}
 """Modules that tools may import."""
 
 FREE = {"__init__", "__main__"}

@@ -1,8 +1,8 @@
-"""EfficientNet-lite0 as an image encoder: a grid of features that image tags and projectors start from.
+"""EfficientNet-lite0 as an encoder of pictures and videos: grids of features that image tags and projectors start from.
 
 The network is that of the published definition (Tan & Le 2019, arXiv:1905.11946, in its lite form: no squeeze
 and excitation, ReLU6, stem and head unscaled). Parameters bear the names under which the weights were saved.
-Shapes: B pictures, H × W pixels, L places of a G × G grid, D features; 49 of a 7 × 7 grid and 1280 unless told else.
+Shapes: B pictures, F frames, H × W pixels, L places of a G × G grid, D features; 49 of a 7 × 7 grid and 1280 unless told else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from mmagent import Card, Constraint, Embedding, Image, MissingExtra, Tool
+from mmagent import Card, Constraint, Embedding, Image, MissingExtra, Tool, Video
 from mmagent.errors import CardError
 from mmagent.fetch import fetch, weights
 from mmagent.tool import Scalar
@@ -99,6 +99,63 @@ class ImageFeatures(
             if self.layer > 0:
                 grid = grid * grid.square().mean(dim=1, keepdim=True).add(1e-6).rsqrt()
         return Embedding(grid[0].flatten(1).T.numpy(), self.space)  # [L, D]
+
+
+FRAMES = 8
+OverTime = Annotated[Embedding, Constraint(tokens=392, width=1283, space=f"{SPACE}.video")]
+
+
+class VideoFeatures(
+    Tool,
+    name="video-features.v1",
+    kind="encoder",
+    cost=0.3,
+    memory=45_000_000,
+    needs=("extra:local", "weights:efficientnet-lite0"),
+    weights=weights("efficientnet-lite0").digest,
+):
+    """Encode a video as features of so many frames, spread evenly over it (`image-features`, frame by frame).
+
+    The last three features of each state say when and where it is: the time from -1 to 1, and down and across the grid.
+    `pool` averages squares of so many places a side. Shorter videos show frames more than once.
+    """
+
+    def __init__(self, frames: int = FRAMES, side: int = SIDE, layer: int = -1, pool: int = 1) -> None:
+        if frames < 1:
+            raise CardError(f"video-features looks at 1 frame or more, not {frames}")
+        self.frames, self.pool, self.eye = frames, pool, ImageFeatures(side, layer)
+        self.grid = side // self.eye.stride
+        if pool < 1 or self.grid % pool:
+            raise CardError(f"video-features has a grid of {self.grid} places a side, which {pool} does not divide")
+        own = "" if (frames, pool) == (FRAMES, 1) else f".{frames}.{pool}"
+        self.space = f"{self.eye.space}.video{own}"
+
+    @classmethod
+    def card_for(cls, settings: Mapping[str, Scalar]) -> Card:
+        made = cast("VideoFeatures", cls.make(settings))
+        told: dict[str, Scalar] = {
+            "tokens": made.frames * (made.grid // made.pool) ** 2, "width": made.eye.width + 3, "space": made.space,
+        }  # fmt: skip
+        (port,) = cls.card.outputs
+        return replace(cls.card, outputs=(replace(port, constraints={**port.constraints, **told}),))
+
+    def load(self) -> None:
+        self.eye.load()
+
+    def unload(self) -> None:
+        self.eye.unload()
+
+    def run(self, video: Video) -> OverTime:
+        import numpy as np
+
+        n_frames, n = len(video.array), self.grid // self.pool
+        shown = [Image(video.array[(2 * at + 1) * n_frames // (2 * self.frames)]) for at in range(self.frames)]
+        seen = np.stack([self.eye.run(frame).array for frame in shown])  # [F, G², D]
+        seen = seen.reshape(self.frames, n, self.pool, n, self.pool, -1).mean(axis=(2, 4))  # [F, n, n, D]
+        axes = [np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in (self.frames, n, n)]
+        placed = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)  # [F, n, n, 3]
+        states = np.concatenate([seen, placed], axis=-1).reshape(self.frames * n * n, -1)
+        return Embedding(states.astype("float32"), self.space)
 
 
 def _square(image: Image, view: str, side: int = SIDE) -> Any:

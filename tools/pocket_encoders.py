@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from mmagent import Audio, Constraint, Embedding, MissingExtra, Points, Tool
-from mmagent.pocket.encoders.shipped import digest, load
+from mmagent.pocket.encoders import digest, load
 
 SECONDS, RATE = 2, 16_000
 N_POINTS = 1024

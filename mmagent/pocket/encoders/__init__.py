@@ -5,3 +5,7 @@ shipped   their weights in the package
 
 They share no weights and no seeds with the judges that score what is made, and are trained on no held-out composition.
 """
+
+from mmagent.pocket.encoders.shipped import digest, load
+
+__all__ = ["digest", "load"]
